@@ -1,8 +1,12 @@
 """Every random draw of a run comes from a seed derived here, by name."""
 
-import hashlib
+from __future__ import annotations
 
-import torch
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(*parts: object) -> int:
@@ -13,4 +17,6 @@ def derive(*parts: object) -> int:
 
 def generator(device: torch.device | str, *parts: object) -> torch.Generator:
     """A fresh generator on `device`, seeded by `derive(*parts)`."""
+    import torch  # here, because preparing data needs `derive` only and torch costs seconds to import
+
     return torch.Generator(device=device).manual_seed(derive(*parts))
