@@ -1,0 +1,20 @@
+"""Typed configuration: `load_config`, `load_study`, and `Run`, one resolved cell of a study's grid."""
+
+from redoubt.config.load import load_config, load_study, studies
+from redoubt.config.runs import Run, Variant, attacks_of, find_run, resolve
+from redoubt.config.schema import AttackSpec, Config, Study, Training
+
+__all__ = [
+    "AttackSpec",
+    "Config",
+    "Run",
+    "Study",
+    "Training",
+    "Variant",
+    "attacks_of",
+    "find_run",
+    "load_config",
+    "load_study",
+    "resolve",
+    "studies",
+]

@@ -1,0 +1,139 @@
+"""Read YAML into the typed models; whatever is wrong becomes one readable error."""
+
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from redoubt.config.schema import Config, Study
+from redoubt.errors import RedoubtError, nearest
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A YAML loader that refuses a key that is given twice."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        RedoubtError: the file is missing or is not YAML; names the line.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except FileNotFoundError:
+        siblings = [p.stem for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        raise RedoubtError(
+            "there is no such file", file=path, allowed=sorted(siblings), nearest=nearest(path.stem, siblings)
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RedoubtError(f"this is not readable as YAML: {' '.join(str(error).split())}", file=path) from None
+
+
+def studies(root: Path) -> list[str]:
+    """The names of the studies that lie in `root/studies`."""
+    return sorted(p.stem for p in (root / "studies").glob("*.yaml"))
+
+
+def load_config(path: Path) -> Config:
+    """`config.yaml`, checked; every study that it names exists."""
+    config = parse(Config, read_yaml(path), path)
+    known = studies(path.parent)
+    for name in config.studies:
+        if name not in known:
+            raise RedoubtError(
+                "unknown study", file=path, key="studies", value=name, allowed=known, nearest=nearest(name, known)
+            )
+    return config
+
+
+def load_study(path: Path) -> Study:
+    """One study, checked on its own and against the package: data sets, models, defenses, attacks."""
+    from redoubt.config.runs import check_study
+
+    study = parse(Study, read_yaml(path), path)
+    if study.name != path.stem:
+        raise RedoubtError("a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem)
+    check_study(study, path)
+    return study
+
+
+def parse(model: type[BaseModel], content: Any, path: Path | str, at: str = "") -> Any:
+    """`content` as `model`.
+
+    Raises:
+        RedoubtError: names the file, the dotted key, the value, what is allowed, and the nearest match.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise _readable(model, error, path, at) from None
+
+
+def _readable(model: type[BaseModel], error: ValidationError, path: Path | str, at: str) -> RedoubtError:
+    first = error.errors()[0]
+    loc = [p for p in first["loc"] if p != "[key]"]
+    key = ".".join([at, *map(str, loc)] if at else map(str, loc))
+    context = first.get("ctx", {})
+    if first["type"] == "extra_forbidden":
+        fields = sorted(getattr(_model_at(model, loc[:-1]), "model_fields", {}))
+        return RedoubtError(
+            "unknown key", file=path, key=key, value=first["input"], allowed=fields, nearest=nearest(loc[-1], fields)
+        )
+    if first["type"] == "missing":
+        return RedoubtError("a required key is missing", file=path, key=key, allowed=_about(model, loc))
+    allowed = context.get("expected") or _limits(context)
+    words = [w.strip("' ") for w in str(context.get("expected", "")).replace(" or ", ",").split(",") if w]
+    what = first["msg"].removeprefix("Value error, ")
+    return RedoubtError(
+        what[0].lower() + what[1:],
+        file=path,
+        key=key or None,
+        value=first["input"],
+        allowed=allowed or None,
+        nearest=nearest(first["input"], words) if words else None,
+    )
+
+
+def _limits(context: dict) -> str:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "pattern": "names like", "min_length": "length >="}
+    return " and ".join(f"{signs[k]} {v}" for k, v in context.items() if k in signs)
+
+
+def _about(model: type[BaseModel], loc: list) -> str | None:
+    parent = _model_at(model, loc[:-1])
+    found = getattr(parent, "model_fields", {}).get(loc[-1])
+    return found.description if found else None
+
+
+def _model_at(model: Any, loc: list) -> Any:
+    """The model that stands at `loc` below `model`: walks fields, optional ones, and mappings by name."""
+    for part in loc:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            found = model.model_fields.get(part)
+            model = _plain(found.annotation) if found else None
+        elif typing.get_origin(model) is dict:
+            model = _plain(typing.get_args(model)[1])
+    return model
+
+
+def _plain(annotation: Any) -> Any:
+    """An annotation without `| None` and `Annotated`."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _plain(next(a for a in typing.get_args(annotation) if a is not type(None)))
+    return _plain(typing.get_args(annotation)[0]) if origin is typing.Annotated else annotation

@@ -1,0 +1,177 @@
+"""From a study to its runs: every (variant, seed) with all values resolved, and the attacks that it faces."""
+
+import fnmatch
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from redoubt.config.load import load_study, parse
+from redoubt.config.schema import AttackSpec, Study, Training, VariantSpec
+from redoubt.errors import RedoubtError, nearest
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One cell of the ablation grid, trained with several seeds by one process.
+
+    Attributes:
+        path: `study/defense/variant`, which is also where its files lie.
+        params: every hyper-parameter of the defense; `sources` says where each value comes from.
+        starts_from: `defense/variant` of the same study whose checkpoint is the start, or None.
+    """
+
+    study: str
+    defense: str
+    variant: str
+    about: str
+    seeds: tuple[int, ...]
+    params: dict[str, Any]
+    sources: dict[str, str]
+    training: dict[str, Any]
+    architecture: dict[str, Any]
+    data: dict[str, Any]
+    threat: dict[str, Any]
+    starts_from: str | None
+
+    @property
+    def path(self) -> str:
+        return f"{self.study}/{self.defense}/{self.variant}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.defense}/{self.variant}"
+
+    def run(self, seed: int) -> "Run":
+        return Run(self, seed)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the trained weights, whatever else the study holds."""
+        kept = ("study", "defense", "variant", "params", "training", "architecture", "data", "threat", "starts_from")
+        everything = asdict(self)
+        return {k: everything[k] for k in kept}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training seed of a variant."""
+
+    of: Variant
+    seed: int
+
+    @property
+    def path(self) -> str:
+        return f"{self.of.path}/seed{self.seed}"
+
+
+def resolve(study: Study, file: Path | str = "study") -> list[Variant]:
+    """Every variant of a study, in the order of its file.
+
+    Raises:
+        RedoubtError: a hyper-parameter or schedule value that the defense does not know or allow.
+    """
+    return [
+        _variant(study, defense, name, spec, file)
+        for defense, grid in study.defenses.items()
+        for name, spec in grid.variants.items()
+    ]
+
+
+def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Path | str) -> Variant:
+    from redoubt import defenses
+
+    grid = study.defenses[defense]
+    kind = defenses.get(defense)
+    key = f"defenses.{defense}.variants.{name}"
+    given = {**grid.params, **spec.params}
+    params = parse(kind.Params, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
+    defaults = {k: (f.json_schema_extra or {}).get("source", "") for k, f in kind.Params.model_fields.items()}
+    sources = {**defaults, **{k: v.source for k, v in given.items()}}
+    merged = {**study.training.model_dump(), **grid.training, **spec.training}
+    training = parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
+    starts_from = spec.starts_from or kind.starts_from
+    if starts_from and "/" not in starts_from:
+        starts_from += "/main"
+    return Variant(
+        study=study.name,
+        defense=defense,
+        variant=name,
+        about=spec.about,
+        seeds=spec.seeds or study.seeds,
+        params=params,
+        sources=sources,
+        training=training,
+        architecture=(spec.architecture or study.architecture).model_dump(exclude={"source"}),
+        data=study.data.model_dump(),
+        threat=study.threat.model_dump(exclude={"source"}),
+        starts_from=starts_from,
+    )
+
+
+def check_study(study: Study, file: Path) -> None:
+    """Names in a study that the package does not have, before anything runs."""
+    from redoubt import attacks, data, defenses, models
+
+    def known(what: str, name: str, names: list[str], key: str) -> None:
+        if name not in names:
+            raise RedoubtError(
+                f"unknown {what}", file=file, key=key, value=name, allowed=names, nearest=nearest(name, names)
+            )
+
+    known("data set", study.data.name, data.names(), "data.name")
+    known("classifier", study.architecture.name, models.names(), "architecture.name")
+    for defense in study.defenses:
+        known("defense", defense, defenses.names(), "defenses")
+    variants = {v.name: v for v in resolve(study, file)}
+    for v in variants.values():
+        if v.starts_from:
+            known("variant to start from", v.starts_from, list(variants), f"defenses.{v.defense}")
+            if missing := set(v.seeds) - set(variants[v.starts_from].seeds):
+                raise RedoubtError(
+                    f"{v.starts_from} is not trained with the seeds that {v.name} starts from",
+                    file=file,
+                    key=f"defenses.{v.defense}.variants.{v.variant}.seeds",
+                    value=sorted(missing),
+                    allowed=variants[v.starts_from].seeds,
+                )
+    for name, spec in study.evaluation.attacks.items():
+        key = f"evaluation.attacks.{name}"
+        known("attack", spec.attack, attacks.names(), f"{key}.attack")
+        accepted = sorted(attacks.parameters(spec.attack))
+        for setting in spec.params:
+            known(f"setting of {spec.attack}", setting, accepted, f"{key}.params")
+        if spec.surrogate:
+            known("surrogate", spec.surrogate, list(variants), f"{key}.surrogate")
+        for pattern in spec.runs:
+            if not fnmatch.filter(variants, pattern):
+                raise RedoubtError(
+                    "no variant has such a name", file=file, key=f"{key}.runs", value=pattern, allowed=list(variants),
+                    nearest=nearest(pattern, variants),
+                )  # fmt: skip
+
+
+def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpec]:
+    """The attacks that one run faces, sweeps spelled out as `name@eps`, norm and radius filled in."""
+    found = {}
+    for name, spec in study.evaluation.attacks.items():
+        if not any(fnmatch.fnmatch(variant.name, pattern) for pattern in spec.runs):
+            continue
+        if spec.seeds == "first" and seed != variant.seeds[0]:
+            continue
+        sweep = spec.eps if isinstance(spec.eps, tuple) else (study.threat.eps if spec.eps is None else spec.eps,)
+        for eps in sweep:
+            label = f"{name}@{eps:.4g}" if isinstance(spec.eps, tuple) else name
+            found[label] = spec.model_copy(update={"eps": eps, "norm": spec.norm or study.threat.norm})
+    return found
+
+
+def find_run(root: Path, path: str) -> tuple[Study, Variant]:
+    """The study and the variant that `study/defense/variant` names.
+
+    Raises:
+        RedoubtError: no such study or variant; names the nearest.
+    """
+    study = load_study(root / "studies" / f"{path.split('/')[0]}.yaml")
+    variants = {v.path: v for v in resolve(study)}
+    if path not in variants:
+        raise RedoubtError("unknown run", value=path, allowed=list(variants), nearest=nearest(path, variants))
+    return study, variants[path]

@@ -1,0 +1,189 @@
+"""The typed models of `config.yaml` and `studies/*.yaml`; their JSON schema is `studies/schema.json`."""
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+Depth = Literal["scratch", "checkpoints", "results"]
+NAME = r"^[a-z][a-z0-9_]*$"
+
+
+def _number(value: object) -> object:
+    """Radii are written as in the papers: `8/255`."""
+    if isinstance(value, str) and "/" in value:
+        return float(Fraction(value.replace(" ", "")))
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Radius = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+
+
+def hyper(default: Any, source: str, **constraints: Any) -> Any:
+    """A hyper-parameter of a defense: its default, where that comes from, and what is allowed."""
+    return Field(default, json_schema_extra={"source": source}, **constraints)
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; a loaded configuration does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sourced(Strict):
+    """A value of a hyper-parameter and where it comes from: `paper …`, `authors' code …`, or `ours: why`."""
+
+    value: Any = Field(description="the value; a radius may be written as a fraction such as 8/255")
+    source: str = Field(min_length=3, description="paper and place, authors' code and file, or `ours: reason`")
+
+
+class Data(Strict):
+    """Which images a study uses."""
+
+    name: str = Field(description="a data set that `redoubt prepare` knows")
+    validation: int = Field(ge=1, description="images held out of the training set to select the checkpoint")
+    test: int | None = Field(None, ge=1, description="images held out for attacks, where the maker has no test set")
+    train: int | None = Field(None, ge=1, description="use only this many training images")
+    image_size: int | None = Field(None, ge=8, description="side in pixels, where the maker's images vary")
+
+
+class Threat(Strict):
+    """The perturbations that the study defends against."""
+
+    norm: Literal["linf", "l2"] = Field("linf", description="norm of the perturbation")
+    eps: Radius = Field(description="radius in pixels of [0, 1]")
+    source: str = Field(min_length=3, description="where the radius comes from")
+
+
+class Training(Strict):
+    """Schedule and optimizer, shared by a study's runs; a variant may change single values."""
+
+    source: str = Field(min_length=3, description="where this schedule comes from")
+    epochs: int = Field(ge=1, description="passes over the training set")
+    batch_size: int = Field(128, ge=1, description="images a step")
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="update rule")
+    lr: float = Field(0.1, gt=0, description="largest learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    nesterov: bool = Field(False, description="of SGD")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty")
+    schedule: Literal["constant", "step", "cosine", "one_cycle"] = Field("step", description="of the learning rate")
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.5, 0.75), description="share of the steps after which `step` decays the rate"
+    )
+    gamma: float = Field(0.1, gt=0, le=1, description="factor of each decay")
+    warmup_epochs: float = Field(0, ge=0, description="epochs in which the attack's radius grows from 0 to eps")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights that are evaluated")
+    augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
+    precision: Literal["float32", "bf16"] = Field("float32", description="of the forward and backward passes")
+    validation_steps: int = Field(10, ge=1, description="steps of the PGD that selects the checkpoint")
+
+    @field_validator("milestones")
+    @classmethod
+    def _ordered(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("milestones must grow")
+        return value
+
+
+class Architecture(Strict):
+    """The classifier."""
+
+    name: str = Field(description="a classifier that the package has")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of that classifier, e.g. width")
+    source: str = Field(min_length=3, description="where the choice comes from")
+
+
+class AttackSpec(Strict):
+    """One named attack of a study."""
+
+    attack: str = Field(description="an attack that the package has")
+    params: dict[str, Any] = Field(default_factory=dict, description="settings of that attack")
+    norm: Literal["linf", "l2"] | None = Field(None, description="default: the study's")
+    eps: Radius | tuple[Radius, ...] | None = Field(None, description="default: the study's; a list is a sweep")
+    checkpoint: Literal["best", "last"] = Field("best", description="which weights are attacked")
+    view: str = Field("deployed", description="which view of the defense the gradient goes through")
+    surrogate: str | None = Field(None, description="defense/variant whose gradient is transferred")
+    runs: tuple[str, ...] = Field(("*",), description="patterns of defense/variant that face this attack")
+    seeds: Literal["all", "first"] = Field("all", description="which training seeds face it")
+    images: int | None = Field(None, ge=1, description="use only the first images of the test split")
+    role: Literal["main", "diagnostic"] = Field("main", description="only main attacks enter the worst case")
+
+
+class Evaluation(Strict):
+    """How checkpoints are attacked."""
+
+    images: int | None = Field(None, ge=1, description="test images, default all of the split")
+    batch_size: int = Field(250, ge=1, description="images a batch; part of Square's random draws")
+    seed: int = Field(0, ge=0, description="of every attack")
+    attacks: dict[Annotated[str, Field(pattern=NAME)], AttackSpec] = Field(description="name: attack")
+
+
+class VariantSpec(Strict):
+    """One cell of a defense's ablation grid: what differs from the study."""
+
+    about: str = Field("", description="what this variant asks, in the paper's words")
+    params: dict[str, Sourced] = Field(default_factory=dict, description="hyper-parameters that differ")
+    training: dict[str, Any] = Field(default_factory=dict, description="schedule values that differ")
+    architecture: Architecture | None = Field(None, description="another classifier than the study's")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(None, description="default: the study's")
+    starts_from: str | None = Field(None, description="defense/variant whose checkpoint is the start")
+
+    @field_validator("seeds")
+    @classmethod
+    def _unique(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        return unique_seeds(value)
+
+
+class DefenseSpec(Strict):
+    """The variants of one defense that a study trains."""
+
+    params: dict[str, Sourced] = Field(default_factory=dict, description="hyper-parameters of all its variants")
+    training: dict[str, Any] = Field(default_factory=dict, description="schedule values of all its variants")
+    variants: dict[Annotated[str, Field(pattern=NAME)], VariantSpec] = Field(
+        default_factory=lambda: {"main": VariantSpec()}, description="name: what differs"
+    )
+
+
+def unique_seeds(value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if value is not None and (not value or len(set(value)) != len(value)):
+        raise ValueError("seeds must be unique and at least one")
+    return value
+
+
+class Study(Strict):
+    """One study: data set, architecture, threat model, training budget, attacks, and the grid of variants."""
+
+    name: str = Field(pattern=NAME, description="equal to the file's name")
+    about: str = Field(description="what the study is for, in a sentence")
+    data: Data
+    architecture: Architecture
+    threat: Threat
+    training: Training
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(description="training seeds")
+    evaluation: Evaluation
+    defenses: dict[str, DefenseSpec] = Field(description="defense: its variants")
+
+    @field_validator("seeds")
+    @classmethod
+    def _unique(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return unique_seeds(value)
+
+
+class StudyChoice(Strict):
+    """How a study takes part in the reports."""
+
+    start_from: Depth = Field("scratch", description="train, or only attack recorded checkpoints, or only judge")
+
+
+class Config(Strict):
+    """`config.yaml`: what is run and where things lie."""
+
+    studies: dict[str, StudyChoice] = Field(description="study: how deep it is re-run")
+    mirror: str | None = Field(None, description="folder that is looked at before the network for data sets")
+
+    @model_validator(mode="after")
+    def _some(self) -> "Config":
+        if not self.studies:
+            raise ValueError("at least one study must be named")
+        return self

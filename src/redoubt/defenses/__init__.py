@@ -1,0 +1,30 @@
+"""The defenses: one file a paper, loaded when it is asked for."""
+
+import importlib
+
+from redoubt.errors import RedoubtError, nearest
+
+# name: (module, class). Lazy, so that the code fingerprint of one defense does not hold the others.
+_REGISTRY = {
+    "standard": ("redoubt.defenses.standard", "Standard"),
+    "pgd_at": ("redoubt.defenses.pgd_at", "PgdAt"),
+    "trades": ("redoubt.defenses.trades", "Trades"),
+    "mart": ("redoubt.defenses.mart", "Mart"),
+}
+
+
+def names() -> list[str]:
+    """The defenses that a study may name."""
+    return list(_REGISTRY)
+
+
+def module_of(name: str) -> str:
+    """The import path of the defense's file; RedoubtError for an unknown name."""
+    if name not in _REGISTRY:
+        raise RedoubtError("unknown defense", value=name, allowed=names(), nearest=nearest(name, names()))
+    return _REGISTRY[name][0]
+
+
+def get(name: str) -> type:
+    """The class of a defense; RedoubtError for an unknown name."""
+    return getattr(importlib.import_module(module_of(name)), _REGISTRY[name][1])

@@ -1,0 +1,162 @@
+"""The contract of a defense: what is trained, from what, with which loss, and what an attacker faces."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from redoubt import models
+from redoubt.attacks.engine import evaluating
+from redoubt.attacks.projected import ascend, random_start
+from redoubt.config.schema import Strict, hyper
+
+__all__ = ["Batch", "Defense", "InnerAttack", "NoParams", "State", "View", "hyper"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's images.
+
+    Attributes:
+        x: (N, C, H, W) float32 in [0, 1], augmented.
+        y: (N,) int64.
+        index: (N,) int64, place of each image in the training split.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor
+
+
+@dataclass
+class State:
+    """What a step may know and change.
+
+    Attributes:
+        model: what `build` returned; everything that has to survive an interruption is in its state dict.
+        optimizers: what `optimizers` returned.
+        generator: the source of every draw of the step.
+        epoch, epochs: current epoch from 0, and how many.
+        step, steps_per_epoch: current step from 0 over the whole training.
+        warmup: factor in [0, 1] of the attack's radius.
+    """
+
+    model: nn.Module
+    optimizers: dict[str, torch.optim.Optimizer]
+    generator: torch.Generator
+    epoch: int = 0
+    epochs: int = 1
+    step: int = 0
+    steps_per_epoch: int = 1
+    warmup: float = 1.0
+
+
+@dataclass(frozen=True)
+class View:
+    """A model that an attack's gradient goes through, and why it is attacked that way."""
+
+    model: nn.Module
+    why: str
+    random: bool = False
+
+
+class NoParams(Strict):
+    """A defense without hyper-parameters."""
+
+
+class InnerAttack(Strict):
+    """The PGD inside training (Madry et al. 2018, section 4), shared by the adversarial losses."""
+
+    steps: int = hyper(10, "paper: TRADES and MART section 5 (PGD-10); Madry et al. use 7", ge=1)
+    step_size: float = hyper(0.25, "ours: 2/255 at 8/255, as a share of the radius", gt=0)
+
+
+class Defense:
+    """One way of training. A subclass overrides what its paper changes.
+
+    Args:
+        num_classes, in_channels, image_size: of the data set.
+        architecture: name and options of the classifier.
+        threat: norm and eps (pixels of [0, 1]).
+        params: an instance of `Params`.
+    """
+
+    paper: ClassVar[str | None] = None
+    Params: ClassVar[type[Strict]] = NoParams
+    starts_from: ClassVar[str | None] = None
+    selects_on: ClassVar[str] = "robust"
+    random: ClassVar[bool] = False
+
+    def __init__(self, *, shape: tuple[int, int, int], architecture: dict, threat: dict, params: Strict):
+        self.num_classes, self.in_channels, self.image_size = shape
+        self.architecture, self.params = architecture, params
+        self.norm, self.eps = threat["norm"], threat["eps"]
+
+    def classifier(self) -> nn.Module:
+        """A freshly initialised classifier of the study's architecture."""
+        return models.classifier(
+            self.architecture["name"],
+            num_classes=self.num_classes,
+            in_channels=self.in_channels,
+            image_size=self.image_size,
+            **self.architecture["options"],
+        )
+
+    def build(self) -> nn.Module:
+        """What is trained; its state dict is the checkpoint."""
+        return self.classifier()
+
+    def initialize(self, model: nn.Module, source: nn.Module) -> None:
+        """Takes the weights of the run named by `starts_from`; `source` is what that run deploys."""
+        model.load_state_dict(source.state_dict())
+
+    def optimizers(self, model: nn.Module, make) -> dict[str, torch.optim.Optimizer]:
+        """Name: optimizer; `make(parameters, **changes)` builds the study's. Each follows the schedule."""
+        return {"model": make([p for p in model.parameters() if p.requires_grad])}
+
+    def loss(self, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar loss of one step, attack included, and what to log (0-dim tensors, detached)."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+        """One update; a method with several optimizers overrides this."""
+        loss, metrics = self.loss(batch, state)
+        for optimizer in state.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in state.optimizers.values():
+            optimizer.step()
+        return {"loss": loss.detach(), **metrics}
+
+    def deployed(self, model: nn.Module) -> nn.Module:
+        """The end-to-end classifier on [0, 1] pixels that an attacker faces."""
+        return model
+
+    def adaptive(self, model: nn.Module) -> dict[str, View]:
+        """The views of the deployed model that an adaptive attacker takes gradients through, by name."""
+        return {"deployed": View(self.deployed(model), "the whole system, end to end", self.random)}
+
+    def perturb(self, model: nn.Module, batch: Batch, state: State, objective, start: Tensor | None = None) -> Tensor:
+        """The inner maximisation: PGD on `objective`, with the model in eval mode and its weights frozen.
+
+        Args:
+            objective: images -> loss to maximise, one value an example or a scalar.
+            start: default a random point of the ball.
+
+        Returns:
+            (N, C, H, W) adversarial images, detached.
+        """
+        eps = self.eps * state.warmup
+        if start is None:
+            start = random_start(batch.x, self.norm, eps, state.generator)
+        with evaluating(model):
+            return ascend(
+                objective,
+                batch.x,
+                eps=eps,
+                step_size=self.params.step_size * eps,
+                steps=self.params.steps,
+                norm=self.norm,
+                start=start,
+            )

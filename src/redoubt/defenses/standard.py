@@ -1,0 +1,14 @@
+"""The undefended control: cross-entropy on natural images. `redoubt train digits/standard/main`."""
+
+import torch.nn.functional as F
+
+from redoubt.defenses.base import Batch, Defense, State
+
+
+class Standard(Defense):
+    """Empirical risk minimisation."""
+
+    selects_on = "clean"
+
+    def loss(self, batch: Batch, state: State):
+        return F.cross_entropy(state.model(batch.x), batch.y), {}

@@ -1,0 +1,248 @@
+"""One loop for every defense: `redoubt train STUDY/DEFENSE/VARIANT` writes best and last weights and a record.
+
+Every draw of epoch e comes from a seed derived from the run's seed and e, so a training that was killed goes on
+from its last whole epoch and ends with the same bytes as one that was not.
+"""
+
+import copy
+import io
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from redoubt import checkpoints, data
+from redoubt.attacks.engine import evaluating
+from redoubt.attacks.projected import ascend, random_start
+from redoubt.config import Run, Training
+from redoubt.defenses.base import Batch, Defense, State
+from redoubt.errors import RedoubtError
+from redoubt.progress import bar
+from redoubt.provenance import digest, provenance, training_code, write_json, write_whole
+from redoubt.seeds import derive, generator
+
+VALIDATION_STEP = 0.25  # of the radius; ours, the size that training attacks use
+
+
+def optimizer(t: Training):
+    """A maker of the study's optimizer: `make(parameters, lr=…)`."""
+
+    def make(parameters, *, lr: float = t.lr, **changes) -> torch.optim.Optimizer:
+        if t.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=lr, weight_decay=t.weight_decay, **changes)
+        settings = {"momentum": t.momentum, "nesterov": t.nesterov, "weight_decay": t.weight_decay, **changes}
+        return torch.optim.SGD(parameters, lr=lr, **settings)
+
+    return make
+
+
+def rate(t: Training, progress: float) -> float:
+    """Factor of the learning rate at `progress` in [0, 1) of the training.
+
+    `one_cycle` rises linearly to the top at 40 % and falls linearly to 0 (the cyclic schedule of
+    Wong et al. 2020, with its peak at 2/5).
+    """
+    if t.schedule == "step":
+        return t.gamma ** sum(progress >= m for m in t.milestones)
+    if t.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    if t.schedule == "one_cycle":
+        return min((progress + 1e-3) / 0.4, (1 - progress) / 0.6, 1.0)
+    return 1.0
+
+
+def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
+    """ema <- decay * ema + (1 - decay) * model; counters and flags are copied."""
+    with torch.no_grad():
+        for kept, new in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
+            if kept.dtype.is_floating_point:
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
+
+
+def accuracy(defense: Defense, model: nn.Module, x: Tensor, y: Tensor, steps: int, seed: int) -> tuple[float, float]:
+    """Clean accuracy and accuracy under PGD on what would be deployed, in [0, 1]."""
+    deployed = defense.deployed(model)
+    loss = lambda z, t: nn.functional.cross_entropy(deployed(z), t, reduction="none")
+    devices = [x.device] if x.is_cuda else []
+    clean = robust = 0
+    with torch.random.fork_rng(devices), evaluating(deployed):
+        torch.manual_seed(seed)
+        draws = generator(x.device, seed, "validation")
+        for xb, yb in zip(x.split(1000), y.split(1000), strict=True):
+            start = random_start(xb, defense.norm, defense.eps, draws)
+            x_adv = ascend(
+                lambda z, yb=yb: loss(z, yb),
+                xb,
+                eps=defense.eps,
+                step_size=VALIDATION_STEP * defense.eps,
+                steps=steps,
+                norm=defense.norm,
+                start=start,
+            )
+            with torch.no_grad():
+                clean += (deployed(xb).argmax(1) == yb).sum().item()
+                robust += (deployed(x_adv).argmax(1) == yb).sum().item()
+    return clean / len(x), robust / len(x)
+
+
+class Trainer:
+    """The training of one run, from its data on the device to its files.
+
+    Args:
+        root: the folder that holds `data`, `checkpoints`.
+        run: what to train.
+        device: where.
+    """
+
+    def __init__(self, root: Path, run: Run, dataset, device: str):
+        self.root, self.run, self.device = root, run, device
+        self.t = Training(**run.of.training)
+        self.defense = checkpoints.defense_of(run.of)
+        self.folder = checkpoints.folder(root, run)
+        self.code = training_code(run.of.defense, run.of.architecture["name"])
+        self.x, self.y = dataset.split("train").tensors(device)
+        self.x_val, self.y_val = dataset.split("validation").tensors(device)
+        self.x_val = data.to_float(self.x_val)
+        self.mark = digest([checkpoints.identity(run), self.code, dataset.sha256, torch.__version__])
+        self.dataset = dataset
+        self.steps = math.ceil(len(self.x) / self.t.batch_size)
+        self.history: list[dict] = []
+        self.best: tuple[float, int, dict[str, Tensor]] | None = None
+
+    def prepare(self) -> State:
+        """The model, its optimizers and its averaged twin, as they stand before the first step or after a kill."""
+        seed = self.run.seed
+        torch.manual_seed(derive(seed, "build"))
+        model = self.defense.build().to(self.device)
+        if self.run.of.starts_from:
+            self.defense.initialize(model, self._source())
+        model = model.to(memory_format=torch.channels_last)
+        optimizers = self.defense.optimizers(model, optimizer(self.t))
+        self.ema = copy.deepcopy(model) if self.t.ema else None
+        state = State(
+            model, optimizers, generator(self.device, seed, "unset"), epochs=self.t.epochs, steps_per_epoch=self.steps
+        )
+        if left := checkpoints.resumable(self.folder / "resume.pt", self.mark):
+            model.load_state_dict(left["model"])
+            for name, o in optimizers.items():
+                o.load_state_dict(left["optimizers"][name])
+            if self.ema is not None:
+                self.ema.load_state_dict(left["ema"])
+            self.history, self.best = left["history"], left["best"]
+            state.epoch = len(self.history)
+        return state
+
+    def _source(self) -> nn.Module:
+        from redoubt.config import find_run
+
+        _, variant = find_run(self.root, f"{self.run.of.study}/{self.run.of.starts_from}")
+        model, _ = checkpoints.load(self.root, variant.run(self.run.seed), "best", self.device)
+        return checkpoints.defense_of(variant).deployed(model)
+
+    def train(self) -> None:
+        """Runs every epoch that is missing, then writes the weights, the record, and drops the resume file."""
+        started = time.time()
+        state = self.prepare()
+        total = self.t.epochs * len(self.x)
+        with bar(self.run.path, total, state.epoch * len(self.x)) as shown:
+            for epoch in range(state.epoch, self.t.epochs):
+                began = time.perf_counter()
+                state.epoch = epoch
+                metrics = self._epoch(state, shown)
+                seconds = time.perf_counter() - began
+                self._validate(state, {**metrics, "images_per_s": round(len(self.x) / seconds, 1)})
+                self._keep(state)
+                row = self.history[-1]
+                shown.line(
+                    f"{self.run.path} epoch {epoch + 1}/{self.t.epochs}: loss {row['loss']:.4f}, "
+                    f"clean {row['clean']:.3f}, robust {row['robust']:.3f}, {row['images_per_s']:.0f} images/s, "
+                    f"{seconds * (self.t.epochs - epoch - 1):.0f} s left"
+                )
+        self._write(state, started)
+
+    def _epoch(self, state: State, shown) -> dict[str, float]:
+        seed, epoch = self.run.seed, state.epoch
+        torch.manual_seed(derive(seed, "epoch", epoch))
+        state.generator = draws = generator(self.device, seed, "epoch draws", epoch)
+        order = torch.randperm(len(self.x), generator=draws, device=self.device)
+        state.model.train()
+        sums: dict[str, Tensor] = {}
+        for i, index in enumerate(order.split(self.t.batch_size)):
+            state.step = epoch * self.steps + i
+            at = state.step / (self.t.epochs * self.steps)
+            for o in state.optimizers.values():
+                for group in o.param_groups:
+                    group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate(self.t, at)
+            state.warmup = min(1.0, (state.step + 1) / max(1, round(self.t.warmup_epochs * self.steps)))
+            x = data.augment(data.to_float(self.x[index]), draws, self.t.augment)
+            batch = Batch(x.contiguous(memory_format=torch.channels_last), self.y[index], index)
+            bf16 = self.t.precision == "bf16"
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bf16):
+                metrics = self.defense.step(batch, state)
+            if self.ema is not None:
+                average(self.ema, state.model, self.t.ema)
+            for name, value in metrics.items():
+                sums[name] = sums.get(name, 0) + value * len(index)
+            shown.advance(len(index))
+        means = {name: (value / len(self.x)).item() for name, value in sums.items()}
+        if not all(map(math.isfinite, means.values())):
+            raise RedoubtError(
+                f"the loss of {self.run.path} is no longer finite in epoch {epoch + 1} "
+                f"(steps {epoch * self.steps} to {state.step}); no checkpoint was written",
+                value=checkpoints.describe(means),
+                hint="lower training.lr, grow the radius with training.warmup_epochs, or use precision float32",
+            )
+        return means
+
+    def _validate(self, state: State, row: dict[str, float]) -> None:
+        seen = self.ema if self.ema is not None else state.model
+        seed = derive(self.run.seed, "validation")
+        clean, robust = accuracy(self.defense, seen, self.x_val, self.y_val, self.t.validation_steps, seed)
+        lr = next(iter(state.optimizers.values())).param_groups[0]["lr"]
+        self.history.append({"epoch": state.epoch, "clean": clean, "robust": robust, "lr": lr, **row})
+        score = self.history[-1][self.defense.selects_on]
+        if self.best is None or score > self.best[0]:
+            self.best = (score, state.epoch, {k: v.detach().cpu().clone() for k, v in seen.state_dict().items()})
+
+    def _keep(self, state: State) -> None:
+        """The resume file: everything the next epoch depends on, replaced in one move."""
+        held = io.BytesIO()
+        content = {
+            "mark": self.mark,
+            "model": state.model.state_dict(),
+            "optimizers": {k: o.state_dict() for k, o in state.optimizers.items()},
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "history": self.history,
+            "best": self.best,
+        }
+        torch.save(content, held)
+        write_whole(self.folder / "resume.pt", held.getvalue())
+
+    def _write(self, state: State, started: float) -> None:
+        seen = self.ema if self.ema is not None else state.model
+        _, best_epoch, best = self.best
+        checkpoints.save(self.folder / "best.safetensors", best, self.run)
+        checkpoints.save(self.folder / "last.safetensors", seen.state_dict(), self.run)
+        v = self.run.of
+        names = ("best.safetensors", "last.safetensors")
+        record = {
+            "schema": 1,
+            "run": {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": self.run.seed},
+            "about": v.about,
+            "config": v.settings(),
+            "sources": v.sources,
+            "fingerprint": {"config": checkpoints.identity(self.run), "code": self.code},
+            "data": {"name": v.data["name"], "sha256": self.dataset.sha256},
+            "selected_on": f"validation {self.defense.selects_on} accuracy",
+            "best_epoch": best_epoch,
+            "history": self.history,
+            "files": {name: checkpoints.sha256(self.folder / name) for name in names},
+            "seconds": round(time.time() - started, 3),
+            "provenance": provenance(started, self.device),
+        }
+        write_json(self.folder / "record.json", record)
+        (self.folder / "resume.pt").unlink(missing_ok=True)
