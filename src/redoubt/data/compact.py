@@ -30,8 +30,12 @@ def find(files: Files) -> Path | None:
 
     Only a folder named after the data set counts: the form itself does not say which data set it holds.
     """
-    sums = files.in_mirror(SUMS)
-    return sums.parent if sums is not None and sums.parent.resolve().name == files.name else None
+    if files.mirror is None:
+        return None
+    for folder in (files.mirror / files.name, files.mirror):
+        if folder.resolve().name == files.name and (folder / SUMS).is_file():
+            return folder
+    return None
 
 
 def read(files: Files, folder: Path) -> Original:

@@ -96,7 +96,7 @@ def _check(info: Info, original: Original) -> None:
             raise RedoubtError(
                 f"the {name} part of {info.name} is not what this data set holds",
                 value=f"{part.images.dtype} {part.images.shape}, labels {found[:3]} to {found[-3:]}",
-                allowed=f"uint8 (N, {', '.join(map(str, shape))}), labels 0 to {info.num_classes - 1}, each used",
+                allowed=f"uint8 (N, {', '.join(map(str, shape))}), labels 0 to {info.num_classes - 1}",
             )
         if len(part.labels) != n or len(info.class_names) != info.num_classes:
             raise RedoubtError(
