@@ -4,8 +4,8 @@
     record.json                                        where it came from and the sha256 of the rest
 
 Images are stored NCHW, because that is the faster layout everywhere (50,000 CIFAR-10 images, one thread of an
-AMD EPYC CPU, torch 2.14, best of 7, against NHWC seen as NCHW): a batch of 512 is picked in 0.06 ms (NHWC 0.48),
-cropped and flipped in 0.85 ms (1.04), and the whole set is loaded in 14 ms (14, and 99 more to make it NCHW).
+AMD EPYC, torch 2.14, best of 7, against NHWC seen as NCHW): a batch of 512 is picked in 0.06 ms (NHWC 0.48)
+and cropped and flipped in 0.85 ms (1.04); the whole set loads in 14 ms (14, and 99 more to make it NCHW).
 """
 
 import hashlib
