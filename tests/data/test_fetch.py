@@ -67,7 +67,7 @@ def server(tmp_path, monkeypatch):
 
 @pytest.fixture
 def prepare(tmp_path):
-    return partial(data.prepare, "mnist", tmp_path / "data/mnist", validation=20)
+    return partial(data.prepare, "mnist", tmp_path / "data/a_study", validation=20)
 
 
 def test_a_broken_download_is_tried_again(server, prepare):
@@ -88,7 +88,7 @@ def test_after_three_broken_downloads_one_error_names_the_file_and_both_ways(ser
     assert name in text
     assert md5 in text
     assert "mirror" in text
-    assert "redoubt prepare mnist" in text
+    assert "redoubt prepare a_study" in text
     assert "received" in text
     assert not any((tmp_path / "data").iterdir())
 

@@ -90,7 +90,7 @@ class Dataset:
             or len(labels) != n
             or splits.digest(indices) != summary["indices_sha256"]
         ):
-            raise _broken(self.folder / files_of(name)[0], self.info.name, "does not hold the recorded split")
+            raise _broken(self.folder / files_of(name)[0], "does not hold the recorded split")
         return Split(name, images, labels, indices, summary["from"], summary["indices_sha256"])
 
     def _array(self, filename: str) -> np.ndarray:
@@ -98,7 +98,7 @@ class Dataset:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise _broken(path, self.info.name, f"cannot be read ({error})") from error
+            raise _broken(path, f"cannot be read ({error})") from error
 
 
 def load(folder: str | os.PathLike, verify: bool = True) -> Dataset:
@@ -114,37 +114,39 @@ def load(folder: str | os.PathLike, verify: bool = True) -> Dataset:
             that makes it.
     """
     folder = Path(folder).expanduser()
-    record = _record(folder / RECORD, folder.name)
+    record = _record(folder / RECORD)
     for filename, written in record["files"].items():
         path = folder / filename
         if not path.is_file():
-            raise _broken(path, record["name"], "is missing")
+            raise _broken(path, "is missing")
         if path.stat().st_size != written["bytes"]:
-            raise _broken(path, record["name"], "was cut short or altered: it has another size than recorded")
+            raise _broken(path, "was cut short or altered: it has another size than recorded")
         if verify:
             with open(path, "rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
             if found != written["sha256"]:
-                raise _broken(path, record["name"], "was altered: its sha256 is not the recorded one")
+                raise _broken(path, "was altered: its sha256 is not the recorded one")
     known = {**record["info"], "class_names": tuple(record["info"]["class_names"])}
     return Dataset(folder, dataclasses.replace(describe(record["name"]), **known), record)
 
 
-def _record(path: Path, name: str) -> dict:
+def _record(path: Path) -> dict:
     """The record of a prepared folder, whole and untouched."""
     if not path.is_file():
-        raise _broken(path, name, "is missing: this data set is not prepared")
+        raise _broken(path, "is missing: this data set is not prepared")
     try:
         record = json.loads(path.read_text())
         if record["schema"] != SCHEMA:
-            raise _broken(path, name, f"is of another version ({record['schema']}, not {SCHEMA})")
+            raise _broken(path, f"is of another version ({record['schema']}, not {SCHEMA})")
         untouched = content_hash(record) == record["sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _broken(path, name, "is not the record of a prepared data set") from error
+        raise _broken(path, "is not the record of a prepared data set") from error
     if not untouched:
-        raise _broken(path, record["name"], "was altered: it does not match its own hash")
+        raise _broken(path, "was altered: it does not match its own hash")
     return record
 
 
-def _broken(path: Path, name: str, what: str) -> RedoubtError:
-    return RedoubtError(f"{path.name} {what}", file=path, hint=f"redoubt prepare {name}")
+def _broken(path: Path, what: str) -> RedoubtError:
+    """The error for a prepared file; a prepared folder is named after the study it is for."""
+    study = path.parent.resolve().name
+    return RedoubtError(f"{path.name} {what}", file=path, hint=f"redoubt prepare {study}")

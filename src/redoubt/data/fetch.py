@@ -36,6 +36,7 @@ class Files:
             data set, or where torchvision would put them; or None.
         downloads: where downloaded files are kept, so that preparing again needs no network.
         work: a folder for what is being downloaded or unpacked; on the same disk as `downloads`.
+        command: what an error tells to run again.
 
     Attributes:
         read: what was handed out, for the record: file, bytes, sha256, md5, from ("mirror" or "network").
@@ -44,8 +45,10 @@ class Files:
         RedoubtError: the mirror was named and is not a folder.
     """
 
-    def __init__(self, name: str, mirror: str | os.PathLike | None, downloads: Path, work: Path):
-        self.name, self.downloads, self.work = name, downloads, work
+    def __init__(
+        self, name: str, mirror: str | os.PathLike | None, downloads: Path, work: Path, command: str
+    ):
+        self.name, self.downloads, self.work, self.command = name, downloads, work, command
         self.mirror = None if mirror is None else Path(mirror).expanduser()
         self.read: list[dict] = []
         if self.mirror is not None and not self.mirror.is_dir():
@@ -95,7 +98,7 @@ class Files:
                 file=path,
                 value=f"{found['bytes']} bytes, md5 {found['md5']}",
                 allowed=f"md5 {md5}",
-                hint=f"replace it, or delete it to download it: redoubt prepare {self.name}",
+                hint=f"replace it, or delete it to download it: {self.command}",
             )
         self.read.append({**found, "from": source})
         return path
@@ -127,7 +130,7 @@ class Files:
             f"({TRIES} tries; the last one: {failures[-1]})",
             file=path.name,
             hint=f"either put {path.name} (md5 {md5}) into {where}, "
-            f"or connect to the network and run again: redoubt prepare {self.name}",
+            f"or connect to the network and run again: {self.command}",
         )
 
 

@@ -60,7 +60,9 @@ def prepare(
     folder = Path(folder).expanduser().resolve()
     request = {"seed": seed, "train": train, "validation": validation, "test": test}
     with disk.clear_errors(folder), disk.work_folder(folder) as work:
-        files = Files(name, mirror if info.download else None, folder.parent / "downloads" / name, work)
+        downloads = folder.parent / "downloads" / name
+        command = f"redoubt prepare {folder.name}"  # a prepared folder is named after its study
+        files = Files(name, mirror if info.download else None, downloads, work, command)
         module, reader = _READERS[name]
         original = getattr(importlib.import_module(module), reader)(files, info.image_size)
         info = dataclasses.replace(info, class_names=original.class_names or info.class_names)
