@@ -1,4 +1,4 @@
-"""Every attack by name: `get(name)(model, x, y, eps=..., norm=..., seed=..., batch_size=..., **parameters(name))`.
+"""Every attack by name: `get(name)(model, x, y, eps=..., norm=..., seed=..., batch_size=..., **parameters)`.
 
 The modules are imported when an attack is first asked for: naming one in a config costs no torch import.
 """
@@ -36,6 +36,12 @@ _SHARED = {"model", "x", "y", "eps", "norm", "seed", "batch_size"}
 def names() -> list[str]:
     """The names that `get` knows."""
     return list(_WHERE)
+
+
+def module_of(name: str) -> str:
+    """The import path of the file that holds an attack; RedoubtError for an unknown name."""
+    get(name)
+    return f"{__name__}.{_WHERE[name][0]}"
 
 
 def get(name: str) -> Callable:
