@@ -40,7 +40,7 @@ def code_fingerprint(*modules: str) -> str:
     todo = list(modules)
     while todo:
         name = todo.pop()
-        if name in seen or name.startswith(SILENT):
+        if name in seen or (name.startswith(SILENT) and name not in modules):
             continue
         tree = _tree(name)
         if tree is None:
@@ -84,7 +84,7 @@ def training_code(defense: str, architecture: str) -> str:
     """Fingerprint of what decides a run's weights."""
     from redoubt import defenses, models
 
-    return code_fingerprint("redoubt.training", defenses.module_of(defense), models.module_of(architecture))
+    return code_fingerprint("redoubt.training", "redoubt.data.augment", defenses.module_of(defense), models.module_of(architecture))
 
 
 def attack_code(defense: str, architecture: str, attacks: list[str]) -> str:

@@ -171,6 +171,8 @@ class Trainer:
         order = torch.randperm(len(self.x), generator=draws, device=self.device)
         state.model.train()
         sums: dict[str, Tensor] = {}
+        unset = torch.tensor(-1, device=self.device)
+        broken = unset  # the first step whose loss is not finite; kept on the device, read once an epoch
         for i, index in enumerate(order.split(self.t.batch_size)):
             state.step = epoch * self.steps + i
             at = state.step / (self.t.epochs * self.steps)
@@ -185,14 +187,16 @@ class Trainer:
                 metrics = self.defense.step(batch, state)
             if self.ema is not None:
                 average(self.ema, state.model, self.t.ema)
+            finite = torch.isfinite(metrics["loss"])
+            broken = torch.where((broken < 0) & ~finite, torch.full_like(unset, state.step), broken)
             for name, value in metrics.items():
                 sums[name] = sums.get(name, 0) + value * len(index)
             shown.advance(len(index))
         means = {name: (value / len(self.x)).item() for name, value in sums.items()}
-        if not all(map(math.isfinite, means.values())):
+        if broken >= 0:
             raise RedoubtError(
-                f"the loss of {self.run.path} is no longer finite in epoch {epoch + 1} "
-                f"(steps {epoch * self.steps} to {state.step}); no checkpoint was written",
+                f"the loss of {self.run.path} is not finite at step {int(broken)} (epoch {epoch + 1}); "
+                "no checkpoint was written",
                 value=checkpoints.describe(means),
                 hint="lower training.lr, grow the radius with training.warmup_epochs, or use precision float32",
             )

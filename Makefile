@@ -1,0 +1,47 @@
+# `make reports` runs the embedded study and opens nothing; `make test` passes the tests. Each builds .venv by itself.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help reports test test-all lint format bench record clean-reports
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Redoubt needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; then open reports/index.html
+	snakemake --cores $(CORES)
+
+test: $(VENV)/ready lint ## lint, format check and the quick tests
+	pytest -m "not slow" -n 2
+
+test-all: $(VENV)/ready lint ## the heavier checks too
+	pytest -n 2
+
+lint: $(VENV)/ready
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile
+
+format: $(VENV)/ready ## put every file into its form
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile
+
+bench: $(VENV)/ready ## print and write every benchmark
+	for b in benchmarks/[a-z]*.py; do python $$b || exit 1; done
+
+record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
+	dvc commit --force
+
+clean-reports: ## remove what `make reports` wrote, but no data and no checkpoint
+	rm -rf reports/tables reports/figures reports/notebooks reports/all_tables reports/all_figures reports/index.html

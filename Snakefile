@@ -1,0 +1,194 @@
+"""The whole DAG: prepare_data -> train_defense -> attack_checkpoint -> make_tables, run_notebook -> write_site.
+
+    snakemake --cores 8 reports/all_tables
+    snakemake --cores 8 results/digits/trades/main/seed0.json
+
+`config.yaml` says which studies are run and from which depth; a rule that a depth does not need does not exist.
+"""
+
+import os
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+from redoubt.errors import RedoubtError
+from redoubt.workflow import Plan
+
+min_version("9.19")
+
+try:
+    plan = Plan()
+except RedoubtError as error:
+    raise WorkflowError(str(error))
+
+# Every job takes one core of the machine's real ones, whatever --cores says: torch with more jobs than cores
+# was 4 to 12 times slower.
+workflow.global_resources.setdefault("core", os.cpu_count())
+
+NOTEBOOKS = workflow.basedir + "/notebooks"
+FIGURES = ["clean_against_robust", "training_curves"]
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/all_tables",
+        "reports/all_figures",
+        "reports/index.html",
+
+
+rule prepare_data:
+    output:
+        "data/{study}/record.json",
+    params:
+        settings=lambda w: plan.data_settings(w.study),
+        mirror=f"--mirror '{plan.config.mirror}'" if plan.config.mirror else "",
+    resources:
+        core=1,
+    log:
+        "logs/prepare_data/{study}.log",
+    benchmark:
+        "logs/prepare_data/{study}.benchmark.tsv"
+    message:
+        "Prepare the images of study {wildcards.study}"
+    retries: 1
+    shell:
+        "redoubt prepare {wildcards.study} {params.mirror} > {log} 2>&1"
+
+
+for group in plan.groups("scratch"):
+
+    rule:
+        name:
+            f"train_defense_seeds_{group.label}"
+        input:
+            data=lambda w: plan.data(w.run),
+            start=lambda w: plan.starts(w.run),
+        output:
+            expand(
+                "checkpoints/{{run}}/seed{seed}/{name}",
+                seed=group.seeds,
+                name=["best.safetensors", "last.safetensors", "record.json"],
+            ),
+        wildcard_constraints:
+            run=group.pattern,
+        params:
+            fingerprint=lambda w: plan.training(w.run),
+        threads: 1
+        resources:
+            gpu=plan.gpu,
+            core=1,
+        log:
+            "logs/train_defense/{run}.log",
+        benchmark:
+            "logs/train_defense/{run}.benchmark.tsv"
+        message:
+            "Train {wildcards.run}, every seed"
+        shell:
+            "redoubt train {wildcards.run} --threads {threads} > {log} 2>&1"
+
+
+for group in plan.groups("scratch", "checkpoints"):
+
+    rule:
+        name:
+            f"attack_checkpoint_seeds_{group.label}"
+        input:
+            data=lambda w: plan.data(w.run),
+            weights=lambda w: plan.weights(w.run),
+            surrogates=lambda w: plan.surrogates(w.run),
+        output:
+            expand("results/{{run}}/seed{seed}.json", seed=group.seeds),
+        wildcard_constraints:
+            run=group.pattern,
+        params:
+            fingerprint=lambda w: plan.attacking(w.run),
+        threads: 1
+        resources:
+            gpu=plan.gpu,
+            core=1,
+        log:
+            "logs/attack_checkpoint/{run}.log",
+        benchmark:
+            "logs/attack_checkpoint/{run}.benchmark.tsv"
+        message:
+            "Attack {wildcards.run}, every seed"
+        shell:
+            "redoubt attack {wildcards.run} --threads {threads} > {log} 2>&1"
+
+
+rule make_tables:
+    input:
+        results=plan.all_results(),
+        records=plan.all_records(),
+    output:
+        "reports/all_tables",
+        directory("reports/tables"),
+    params:
+        records=[f"--record {path}" for path in plan.all_records()],
+        code=plan.code("redoubt.tables"),
+    log:
+        "logs/make_tables.log",
+    benchmark:
+        "logs/make_tables.benchmark.tsv"
+    message:
+        "Write every table"
+    shell:
+        "redoubt tables {input.results} {params.records} > {log} 2>&1"
+
+
+rule run_notebook:
+    input:
+        notebook=f"{NOTEBOOKS}/overview.py",
+        results=plan.all_results(),
+        records=plan.all_records(),
+    output:
+        notebook="reports/notebooks/overview.ipynb",
+        figures=expand("reports/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "txt"]),
+    params:
+        code=plan.code("redoubt.figures"),
+    resources:
+        core=1,
+    log:
+        "logs/run_notebook/overview.log",
+    benchmark:
+        "logs/run_notebook/overview.benchmark.tsv"
+    message:
+        "Execute notebooks/overview.py: figures"
+    shell:
+        "(jupytext --to ipynb -o - '{input.notebook}'"
+        " | papermill --no-progress-bar - {output.notebook} -p root \"$PWD\" -p figures reports/figures)"
+        " > {log} 2>&1"
+
+
+rule list_figures:
+    input:
+        rules.run_notebook.output.figures,
+    output:
+        "reports/all_figures",
+    log:
+        "logs/list_figures.log",
+    benchmark:
+        "logs/list_figures.benchmark.tsv"
+    message:
+        "List every figure with its hash"
+    shell:
+        "redoubt figures reports/figures {output} > {log} 2>&1"
+
+
+rule write_site:
+    input:
+        rules.make_tables.output,
+        rules.list_figures.output,
+    output:
+        "reports/index.html",
+    params:
+        code=plan.code("redoubt.site"),
+    log:
+        "logs/write_site.log",
+    benchmark:
+        "logs/write_site.benchmark.tsv"
+    message:
+        "Write reports/index.html"
+    shell:
+        "redoubt site reports > {log} 2>&1"

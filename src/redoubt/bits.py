@@ -1,0 +1,15 @@
+"""One bit an example, as text in a record."""
+
+import base64
+
+import numpy as np
+
+
+def pack(correct: np.ndarray) -> str:
+    """(n,) bool -> base64 of the bits, first example in the highest bit of the first byte."""
+    return base64.b64encode(np.packbits(np.asarray(correct, bool))).decode()
+
+
+def unpack(text: str, n: int) -> np.ndarray:
+    """The inverse of `pack`: (n,) bool."""
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=n).astype(bool)

@@ -1,0 +1,156 @@
+"""`redoubt`: what the Snakefile calls, and what a person can call by hand."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redoubt.errors import RedoubtError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Re-runs, re-attacks and judges published defenses against adversarial examples.",
+)
+Root = Annotated[Path, typer.Option(help="folder with config.yaml, studies, data, checkpoints, results")]
+Threads = Annotated[int, typer.Option(min=1, help="torch threads of this process")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+RunPath = Annotated[str, typer.Argument(help="STUDY/DEFENSE/VARIANT, e.g. digits/pgd_at/main")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed; may be given again")]
+
+
+def _device(name: str, threads: int) -> str:
+    import torch
+
+    torch.set_num_threads(threads)
+    # Equal seeds give equal bytes: no algorithm whose sums depend on timing.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise RedoubtError("this machine has no usable GPU", key="--device", value=name, allowed="auto, cpu")
+    return name
+
+
+def _seeds(variant, asked: list[int] | None) -> list[int]:
+    for seed in asked or ():
+        if seed not in variant.seeds:
+            raise RedoubtError(
+                f"{variant.path} has no such seed", key="--seed", value=seed, allowed=variant.seeds
+            )
+    return list(asked or variant.seeds)
+
+
+@app.command()
+def prepare(
+    study: Annotated[str, typer.Argument(help="the study whose images are prepared")],
+    root: Root = Path(),
+    mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
+) -> None:
+    """Fetch, check, split: one array file a split under data/STUDY."""
+    from redoubt import data
+    from redoubt.config import load_config, load_study
+
+    spec = load_study(root / "studies" / f"{study}.yaml").data
+    mirror = mirror or load_config(root / "config.yaml").mirror
+    data.prepare(
+        spec.name,
+        root / "data" / study,
+        mirror=mirror,
+        validation=spec.validation,
+        test=spec.test,
+        train=spec.train,
+        image_size=spec.image_size,
+    )
+
+
+@app.command()
+def train(
+    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+) -> None:
+    """Train every seed of a variant: best and last weights and a record each."""
+    from redoubt import data
+    from redoubt.config import find_run
+    from redoubt.training import Trainer
+
+    where = _device(device, threads)
+    study, variant = find_run(root, run)
+    dataset = data.load(root / "data" / study.name)
+    for s in _seeds(variant, seed):
+        Trainer(root, variant.run(s), dataset, where).train()
+
+
+@app.command()
+def attack(
+    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+) -> None:
+    """Attack every seed of a variant with its study's suite: one result record each."""
+    from redoubt import data
+    from redoubt.config import find_run
+    from redoubt.evaluation import attack_run
+
+    where = _device(device, threads)
+    study, variant = find_run(root, run)
+    dataset = data.load(root / "data" / study.name)
+    for s in _seeds(variant, seed):
+        attack_run(root, study, variant.run(s), dataset, where)
+
+
+@app.command()
+def tables(
+    results: Annotated[list[Path], typer.Argument(help="result records")],
+    records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the tables")] = Path("reports/tables"),
+    listing: Annotated[Path, typer.Option(help="the list of all tables")] = Path("reports/all_tables"),
+) -> None:
+    """Results to tables: csv, md, tex and html, and a list with their hashes."""
+    from redoubt import tables as t
+
+    t.write(t.build(results, records or []), out, listing)
+
+
+@app.command()
+def site(reports: Annotated[Path, typer.Argument(help="the reports folder")] = Path("reports")) -> None:
+    """The page that opens from disk: reports/index.html."""
+    from redoubt import site as s
+
+    s.write(reports)
+
+
+@app.command()
+def figures(
+    folder: Annotated[Path, typer.Argument(help="folder of the figures")],
+    listing: Annotated[Path, typer.Argument(help="the list to write")],
+) -> None:
+    """List every figure with its caption and hashes."""
+    from redoubt import figures as f
+
+    f.listing(folder, listing)
+
+
+@app.command()
+def schema(root: Root = Path()) -> None:
+    """Write studies/schema.json and the table of every defense's defaults, studies/defaults.md."""
+    from redoubt import documentation
+
+    documentation.write(root)
+
+
+def main() -> None:
+    """Entry point: an error that a user can act on is printed without a traceback."""
+    try:
+        app(standalone_mode=False)
+    except RedoubtError as error:
+        print(f"redoubt: {error}", file=sys.stderr)
+        sys.exit(1)
+    except (typer.Exit, SystemExit) as stop:
+        sys.exit(getattr(stop, "exit_code", getattr(stop, "code", 0)))
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's usage errors
+            print(f"redoubt: {error.format_message()}", file=sys.stderr)
+            sys.exit(2)
+        raise

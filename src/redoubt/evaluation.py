@@ -1,0 +1,204 @@
+"""A checkpoint against its study's attacks: `redoubt attack STUDY/DEFENSE/VARIANT` writes one record a seed.
+
+The record keeps one bit an example ("still correct") for every attack; accuracies are always derived from them.
+"""
+
+import fnmatch
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from redoubt import attacks, checkpoints, data
+from redoubt.attacks.engine import AttackResult, distance
+from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run
+from redoubt.errors import RedoubtError, nearest
+from redoubt.bits import pack
+from redoubt.progress import bar
+from redoubt.provenance import attack_code, digest, provenance, read_json, write_json
+from redoubt.seeds import derive
+
+TOLERANCE = 1e-5  # float32 rounding of x + delta, in pixels
+UNBOUNDED = ("stadv", "corruption")  # their strength is not a norm of the difference of pixels
+
+
+def path_of(root: Path, run: Run) -> Path:
+    """Where the result of a run lies."""
+    return root / "results" / f"{run.path}.json"
+
+
+class Evaluator:
+    """Attacks one run's checkpoints on the test images.
+
+    Args:
+        root: the folder that holds `data`, `checkpoints`, `results`.
+        study, run: what is attacked, by which suite.
+        dataset: the study's images.
+    """
+
+    def __init__(self, root: Path, study: Study, run: Run, dataset, device: str):
+        self.root, self.study, self.run, self.device = root, study, run, device
+        self.defense = checkpoints.defense_of(run.of)
+        split = dataset.split("test")
+        x, y = split.tensors(device)
+        n = study.evaluation.images or len(x)
+        self.x, self.y, self.split, self.dataset = data.to_float(x[:n]), y[:n], split, dataset
+        self.models: dict[str, tuple[nn.Module, str]] = {}
+
+    def model(self, which: str) -> nn.Module:
+        """The trained weights, loaded once."""
+        if which not in self.models:
+            self.models[which] = checkpoints.load(self.root, self.run, which, self.device)
+        return self.models[which][0]
+
+    def evaluate(self) -> dict[str, Any]:
+        """The result record; nothing is written here."""
+        started = time.time()
+        specs = attacks_of(self.study, self.run.of, self.run.seed)
+        rows = [self._clean(which) for which in dict.fromkeys(["best", *(s.checkpoint for s in specs.values())])]
+        with bar(f"{self.run.path} attacks", len(specs)) as shown:
+            for name, spec in specs.items():
+                rows.append(self._attack(name, spec))
+                row = rows[-1]
+                shown.advance(1)
+                shown.line(
+                    f"{self.run.path} {name}: {row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
+                )
+        return self._record(rows, [s.attack for s in specs.values()], started)
+
+    def _clean(self, which: str) -> dict[str, Any]:
+        deployed = self.defense.deployed(self.model(which))
+        began = time.perf_counter()
+        torch.manual_seed(derive(self.study.evaluation.seed, "clean"))
+        with torch.no_grad():
+            parts = [deployed(xb).argmax(1) for xb in self.x.split(self.study.evaluation.batch_size)]
+        result = AttackResult(self.x, torch.cat(parts) == self.y, forward=len(self.x))
+        name = "clean" if which == "best" else f"clean_{which}"
+        spec = AttackSpec(attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which)
+        return self._row(name, spec, result, self.x, time.perf_counter() - began)
+
+    def _attack(self, name: str, spec: AttackSpec) -> dict[str, Any]:
+        model = self.model(spec.checkpoint)
+        views = self.defense.adaptive(model)
+        if spec.view not in views:
+            raise RedoubtError(
+                f"{self.run.of.defense} has no such view", key=f"evaluation.attacks.{name}.view", value=spec.view,
+                allowed=list(views), nearest=nearest(spec.view, views),
+            )  # fmt: skip
+        judge, crafted = self.defense.deployed(model), views[spec.view].model
+        if spec.surrogate:
+            crafted = self._surrogate(spec.surrogate)
+        n = min(spec.images or len(self.x), len(self.x))
+        x, y = self.x[:n], self.y[:n]
+        began = time.perf_counter()
+        torch.manual_seed(derive(self.study.evaluation.seed, name))
+        result = attacks.get(spec.attack)(
+            crafted,
+            x,
+            y,
+            eps=spec.eps,
+            norm=spec.norm,
+            seed=self.study.evaluation.seed,
+            batch_size=self.study.evaluation.batch_size,
+            **spec.params,
+        )
+        if spec.view != "deployed" or spec.surrogate:
+            with torch.no_grad():
+                parts = [judge(xb).argmax(1) for xb in result.x_adv.split(self.study.evaluation.batch_size)]
+            result = AttackResult(
+                result.x_adv, torch.cat(parts) == y, result.forward, result.backward, result.calls, result.info
+            )
+        return self._row(name, spec, result, x, time.perf_counter() - began)
+
+    def _surrogate(self, name: str) -> nn.Module:
+        _, variant = find_run(self.root, f"{self.study.name}/{name}")
+        model, _ = checkpoints.load(self.root, variant.run(variant.seeds[0]), "best", self.device)
+        return checkpoints.defense_of(variant).deployed(model)
+
+    def _row(self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float) -> dict[str, Any]:
+        """One evaluation; refuses perturbations that left the ball or the pixel range."""
+        largest = distance(result.x_adv, x, spec.norm).max().item()
+        low, high = result.x_adv.min().item(), result.x_adv.max().item()
+        if low < 0 or high > 1 or (spec.attack not in UNBOUNDED and largest > spec.eps + TOLERANCE):
+            raise RedoubtError(
+                f"the attack {name} left what it may change: no number was recorded",
+                value=f"pixels {low:.6g} to {high:.6g}, distance {largest:.6g}",
+                allowed=f"pixels 0 to 1, distance up to {spec.eps}",
+            )
+        correct = result.correct.cpu().numpy()
+        return {
+            "name": name,
+            "attack": spec.attack,
+            "checkpoint": spec.checkpoint,
+            "view": spec.view,
+            "surrogate": spec.surrogate,
+            "role": spec.role,
+            "norm": spec.norm,
+            "eps": spec.eps,
+            "params": spec.params,
+            "seed": self.study.evaluation.seed,
+            "n": len(correct),
+            "correct_count": int(correct.sum()),
+            "correct": pack(correct),
+            "max_perturbation": largest,
+            "seconds": round(seconds, 3),
+            "forward": result.forward,
+            "backward": result.backward,
+            "info": result.info,
+        }
+
+    def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
+        v, split = self.run.of, self.split
+        trained = read_json(checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}")
+        epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
+        return {
+            "schema": 1,
+            "run": {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": self.run.seed},
+            "paper": self.defense.paper,
+            "about": v.about,
+            "config": v.settings(),
+            "sources": v.sources,
+            "fingerprint": {
+                "config": digest(evaluation_settings(self.study, v)),
+                "code": attack_code(v.defense, v.architecture["name"], used),
+            },
+            "checkpoints": {
+                which: {
+                    "path": str((checkpoints.folder(Path(), self.run) / f"{which}.safetensors").as_posix()),
+                    "sha256": hashed,
+                    "epoch": epochs[which],
+                }
+                for which, (_, hashed) in self.models.items()
+            },
+            "data": {
+                "name": v.data["name"],
+                "sha256": self.dataset.sha256,
+                "split": "test",
+                "n": len(self.x),
+                "indices_sha256": split.sha256,
+                "num_classes": self.dataset.info.num_classes,
+                "copy": self.dataset.record.get("copy"),
+            },
+            "threat": {"norm": self.study.threat.norm, "eps": self.study.threat.eps},
+            "training_seconds": trained["seconds"],
+            "evaluations": rows,
+            "provenance": provenance(started, self.device),
+        }
+
+
+def evaluation_settings(study: Study, variant) -> dict[str, Any]:
+    """What decides a run's result, given its weights: its attacks and the evaluation's own settings."""
+    faced = {
+        name: spec.model_dump(mode="json", exclude={"runs"})
+        for name, spec in study.evaluation.attacks.items()
+        if any(fnmatch.fnmatch(variant.name, pattern) for pattern in spec.runs)
+    }
+    e = study.evaluation
+    return {"attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed}
+
+
+def attack_run(root: Path, study: Study, run: Run, dataset, device: str) -> None:
+    """Evaluates one run and writes its record."""
+    write_json(path_of(root, run), Evaluator(root, study, run, dataset, device).evaluate())

@@ -1,0 +1,74 @@
+"""Result records -> one tidy frame, one row a run and attack; a record that was changed by hand is refused."""
+
+import binascii
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from redoubt.bits import unpack
+from redoubt.errors import RedoubtError
+from redoubt.provenance import read_json
+
+# Which evaluations may be compared: crafted and judged the same way.
+COLUMNS = ("study", "defense", "variant", "seed", "name", "attack", "role", "checkpoint", "norm", "eps", "n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One result record whose bits and counts agree.
+
+    Raises:
+        RedoubtError: the record is missing, cut short, lacks a key, or its bits and counts differ.
+    """
+    run = "/".join(path.parts[-4:-1])
+    again = f"redoubt attack {run}"
+    record = read_json(path, again)
+    try:
+        for row in record["evaluations"]:
+            bits = unpack(row["correct"], row["n"])
+            if len(bits) != row["n"] or int(bits.sum()) != row["correct_count"]:
+                raise RedoubtError(
+                    "this record was changed by hand: its bits and its count differ",
+                    file=path, key=f"evaluations.{row['name']}.correct_count", value=row["correct_count"],
+                    allowed=str(int(bits.sum())), hint=again,
+                )  # fmt: skip
+        if "/".join(map(str, record["run"].values())) != f"{run}/{path.stem.removeprefix('seed')}":
+            raise RedoubtError("this record lies in another run's place", file=path, key="run", value=record["run"])
+    except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as error:
+        raise RedoubtError(f"this is not a result record: {error!r}", file=path, hint=again) from None
+    return record
+
+
+def frame(paths: list[Path]) -> pd.DataFrame:
+    """One row a run and attack, with the bits as an array in `correct`, sorted by run.
+
+    Attacks of role `main` on the selected checkpoint also make a row `worst`: per example, the minimum over them.
+    """
+    rows = []
+    for path in sorted(paths):
+        record = read(path)
+        mine = [{**record["run"], **_row(e)} for e in record["evaluations"]]
+        rows += [*mine, _worst(record["run"], mine)]
+        for row in rows[-len(mine) - 1 :]:
+            row["training_seconds"], row["file"] = record["training_seconds"], path.as_posix()
+    return pd.DataFrame(rows)
+
+
+def _row(evaluation: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: evaluation[k] for k in (*COLUMNS[4:], "seconds", "max_perturbation", "view")}
+    return {**kept, "correct": unpack(evaluation["correct"], evaluation["n"])}
+
+
+def _worst(run: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    clean = rows[0]
+    counted = [
+        r for r in rows if r["role"] == "main" and r["checkpoint"] == "best" and r["n"] == clean["n"] and "@" not in r["name"]
+    ]
+    worst = np.logical_and.reduce([r["correct"] for r in counted])
+    strongest = max((r["eps"] for r in counted), default=0.0)
+    return {
+        **run, **clean, "name": "worst", "attack": "minimum over " + ", ".join(r["name"] for r in counted[1:]),
+        "eps": strongest, "correct": worst, "seconds": sum(r["seconds"] for r in counted),
+        "max_perturbation": max(r["max_perturbation"] for r in counted),
+    }  # fmt: skip

@@ -1,0 +1,121 @@
+"""What the Snakefile asks: which files exist for which run, and the fingerprints that decide what runs again."""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
+from redoubt.config.schema import Study
+from redoubt.errors import RedoubtError
+from redoubt.evaluation import evaluation_settings
+from redoubt.provenance import attack_code, code_fingerprint, digest, training_code
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variants that are trained with the same seeds, hence by one rule.
+
+    Attributes:
+        label: ends the rule's name.
+        pattern: regular expression of their `study/defense/variant`.
+    """
+
+    label: str
+    seeds: tuple[int, ...]
+    pattern: str
+
+
+class Plan:
+    """config.yaml and its studies, resolved to paths relative to `root`.
+
+    Raises:
+        RedoubtError: whatever is wrong in the files; at a depth that needs files, the first one missing.
+    """
+
+    def __init__(self, root: Path = Path()):
+        self.config = load_config(root / "config.yaml")
+        self.depth = {name: choice.start_from for name, choice in self.config.studies.items()}
+        self.studies: dict[str, Study] = {n: load_study(root / "studies" / f"{n}.yaml") for n in self.depth}
+        self.variants: dict[str, Variant] = {v.path: v for s in self.studies.values() for v in resolve(s)}
+        self._check(root)
+
+    def _check(self, root: Path) -> None:
+        for v in self.variants.values():
+            needed = {"scratch": [], "checkpoints": self.weights(v.path), "results": self.results(v.path)}
+            for path in needed[self.depth[v.study]]:
+                if not (root / path).is_file():
+                    bring = f"dvc pull train@{v.path.replace('/', '-')}" if path.startswith("check") else "git checkout"
+                    raise RedoubtError(
+                        f"study {v.study} starts from {self.depth[v.study]}, and a file of it is missing",
+                        file=path, hint=f"{bring}, or start_from: scratch in config.yaml",
+                    )  # fmt: skip
+
+    @functools.cached_property
+    def gpu(self) -> int:
+        """1 where a run takes the machine's GPU, which the default profile hands out once."""
+        import torch
+
+        return int(torch.cuda.is_available())
+
+    def groups(self, *depths: str) -> list[Group]:
+        """The variants of the studies at these depths, by their seeds."""
+        by: dict[tuple[int, ...], list[str]] = {}
+        for v in self.variants.values():
+            if self.depth[v.study] in depths:
+                by.setdefault(v.seeds, []).append(re.escape(v.path))
+        return [Group("_".join(map(str, seeds)), seeds, "|".join(paths)) for seeds, paths in by.items()]
+
+    def weights(self, run: str) -> list[str]:
+        """The checkpoints and training records of a variant."""
+        names = ("best.safetensors", "last.safetensors", "record.json")
+        return [f"checkpoints/{run}/seed{s}/{name}" for s in self.variants[run].seeds for name in names]
+
+    def results(self, run: str) -> list[str]:
+        """The result records of a variant."""
+        return [f"results/{run}/seed{s}.json" for s in self.variants[run].seeds]
+
+    def data(self, run: str) -> str:
+        """The record of the prepared images that a run needs."""
+        return f"data/{run.split('/')[0]}/record.json"
+
+    def starts(self, run: str) -> list[str]:
+        """The checkpoints that a variant's training begins from."""
+        v = self.variants[run]
+        return [p for p in self.weights(f"{v.study}/{v.starts_from}") if "best" in p] if v.starts_from else []
+
+    def surrogates(self, run: str) -> list[str]:
+        """The checkpoints whose gradients are transferred to a variant."""
+        v = self.variants[run]
+        specs = [s for seed in v.seeds for s in attacks_of(self.studies[v.study], v, seed).values()]
+        names = dict.fromkeys(s.surrogate for s in specs if s.surrogate)
+        return [p for n in names for p in self.weights(f"{v.study}/{n}") if "best" in p]
+
+    def data_settings(self, study: str) -> str:
+        """Changes when other images or another division are asked for."""
+        return digest(self.studies[study].data.model_dump())
+
+    def training(self, run: str) -> str:
+        """Changes when the weights of a variant would: its settings, or the meaning of the code behind it."""
+        v = self.variants[run]
+        return digest([v.settings(), v.seeds, training_code(v.defense, v.architecture["name"])])
+
+    def attacking(self, run: str) -> str:
+        """Changes when the result of a variant would, for the same weights."""
+        v, study = self.variants[run], self.studies[run.split("/")[0]]
+        settings = evaluation_settings(study, v)
+        used = [a["attack"] for a in settings["attacks"].values()]
+        return digest([settings, attack_code(v.defense, v.architecture["name"], used)])
+
+    def all_results(self) -> list[str]:
+        """Every result record of every study."""
+        return [p for run in self.variants for p in self.results(run)]
+
+    def all_records(self) -> list[str]:
+        """Every training record of the studies whose checkpoints are here."""
+        runs = [v.path for v in self.variants.values() if self.depth[v.study] != "results"]
+        return [p for run in runs for p in self.weights(run) if p.endswith("record.json")]
+
+    def code(self, module: str) -> str:
+        """Changes when the meaning of a report module does."""
+        return code_fingerprint(module)
