@@ -40,10 +40,11 @@ seeds, n = main["seed"].nunique(), int(main["n"].max())
 
 # %%
 f.save(
-    f.clean_against_robust(main, "pgd50"),
+    f.clean_against_robust(main, "worst"),
     Path(figures),
     "clean_against_robust",
-    f"Natural accuracy against accuracy under PGD-50, n = {n} test images, {seeds} training seeds.",
+    "Natural accuracy against accuracy under the worst of the attacks that every seed faced, image by image; "
+    f"n = {n} test images, {seeds} training seeds.",
 )
 
 # %% [markdown]

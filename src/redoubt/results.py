@@ -34,41 +34,56 @@ def read(path: Path) -> dict[str, Any]:
                     allowed=str(int(bits.sum())), hint=again,
                 )  # fmt: skip
         if "/".join(map(str, record["run"].values())) != f"{run}/{path.stem.removeprefix('seed')}":
-            raise RedoubtError("this record lies in another run's place", file=path, key="run", value=record["run"])
+            raise RedoubtError(
+                "this record lies in another run's place", file=path, key="run", value=record["run"]
+            )
     except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as error:
         raise RedoubtError(f"this is not a result record: {error!r}", file=path, hint=again) from None
     return record
 
 
 def frame(paths: list[Path]) -> pd.DataFrame:
-    """One row a run and attack, with the bits as an array in `correct`, sorted by run.
+    """One row a run and attack, with the bits as an array in `correct`, in the order of `paths`.
 
-    Attacks of role `main` on the selected checkpoint also make a row `worst`: per example, the minimum over them.
+    Each run also gets a row `worst`: per example, the minimum over the main attacks on the selected checkpoint that
+    every seed of its variant faced, so that seeds can be averaged.
     """
-    rows = []
-    for path in sorted(paths):
+    runs: dict[tuple, list[list[dict[str, Any]]]] = {}
+    for path in paths:
         record = read(path)
-        mine = [{**record["run"], **_row(e)} for e in record["evaluations"]]
-        rows += [*mine, _worst(record["run"], mine)]
-        for row in rows[-len(mine) - 1 :]:
-            row["training_seconds"], row["file"] = record["training_seconds"], path.as_posix()
-    return pd.DataFrame(rows)
+        extra = {"training_seconds": record["training_seconds"], "file": path.as_posix()}
+        rows = [{**record["run"], **_row(e), **extra} for e in record["evaluations"]]
+        runs.setdefault(tuple(list(record["run"].values())[:3]), []).append(rows)
+    flat = []
+    for seeds in runs.values():
+        shared = set.intersection(*({r["name"] for r in rows} for rows in seeds))
+        for rows in seeds:
+            flat += [*rows, _worst(rows, shared)]
+    return pd.DataFrame(flat)
 
 
 def _row(evaluation: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: evaluation[k] for k in (*COLUMNS[4:], "seconds", "max_perturbation", "view")}
+    kept = {k: evaluation[k] for k in (*COLUMNS[4:], "view", "seconds", "max_perturbation")}
     return {**kept, "correct": unpack(evaluation["correct"], evaluation["n"])}
 
 
-def _worst(run: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _worst(rows: list[dict[str, Any]], shared: set[str]) -> dict[str, Any]:
     clean = rows[0]
     counted = [
-        r for r in rows if r["role"] == "main" and r["checkpoint"] == "best" and r["n"] == clean["n"] and "@" not in r["name"]
+        r
+        for r in rows
+        if r["name"] in shared
+        and r["role"] == "main"
+        and r["checkpoint"] == "best"
+        and r["n"] == clean["n"]
+        and "@" not in r["name"]
     ]
-    worst = np.logical_and.reduce([r["correct"] for r in counted])
-    strongest = max((r["eps"] for r in counted), default=0.0)
     return {
-        **run, **clean, "name": "worst", "attack": "minimum over " + ", ".join(r["name"] for r in counted[1:]),
-        "eps": strongest, "correct": worst, "seconds": sum(r["seconds"] for r in counted),
+        **clean,
+        "name": "worst",
+        "attack": "minimum over " + ", ".join(r["name"] for r in counted),
+        "eps": max(r["eps"] for r in counted),
+        "correct": np.logical_and.reduce([r["correct"] for r in counted]),
+        "seconds": sum(r["seconds"] for r in counted),
         "max_perturbation": max(r["max_perturbation"] for r in counted),
-    }  # fmt: skip
+    }

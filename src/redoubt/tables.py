@@ -68,7 +68,9 @@ def pairs_table(tidy: pd.DataFrame) -> pd.DataFrame:
         for defense, other in group.groupby("defense", sort=False):
             if defense == "pgd_at" or base.empty:
                 continue
-            for name in [n for n in ("clean", "screen", "autoattack") if n in set(base["name"]) & set(other["name"])]:
+            for name in [
+                n for n in ("clean", "screen", "autoattack") if n in set(base["name"]) & set(other["name"])
+            ]:
                 a = other[other["name"] == name].set_index("seed")["correct"]
                 b = base[base["name"] == name].set_index("seed")["correct"]
                 seeds = sorted(set(a.index) & set(b.index))
@@ -118,7 +120,7 @@ def training_table(records: list[dict]) -> pd.DataFrame:
 def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
     """Every table that the evidence can feed."""
     tidy = results.frame(result_files)
-    sources = [p.as_posix() for p in sorted(result_files)]
+    sources = [p.as_posix() for p in result_files]
     main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
     by = ["study", "defense"]
     tables = [
@@ -145,8 +147,8 @@ def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
     ]
     if record_files:
-        records = [read_json(p, "redoubt train") for p in sorted(record_files)]
-        named = [p.as_posix() for p in sorted(record_files)]
+        records = [read_json(p, "redoubt train") for p in record_files]
+        named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
     return tables
 

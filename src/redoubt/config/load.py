@@ -41,7 +41,9 @@ def read_yaml(path: Path) -> Any:
             "there is no such file", file=path, allowed=sorted(siblings), nearest=nearest(path.stem, siblings)
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RedoubtError(f"this is not readable as YAML: {' '.join(str(error).split())}", file=path) from None
+        raise RedoubtError(
+            f"this is not readable as YAML: {' '.join(str(error).split())}", file=path
+        ) from None
 
 
 def studies(root: Path) -> list[str]:
@@ -56,7 +58,12 @@ def load_config(path: Path) -> Config:
     for name in config.studies:
         if name not in known:
             raise RedoubtError(
-                "unknown study", file=path, key="studies", value=name, allowed=known, nearest=nearest(name, known)
+                "unknown study",
+                file=path,
+                key="studies",
+                value=name,
+                allowed=known,
+                nearest=nearest(name, known),
             )
     return config
 
@@ -67,7 +74,9 @@ def load_study(path: Path) -> Study:
 
     study = parse(Study, read_yaml(path), path)
     if study.name != path.stem:
-        raise RedoubtError("a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem)
+        raise RedoubtError(
+            "a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem
+        )
     check_study(study, path)
     return study
 
@@ -85,17 +94,23 @@ def parse(model: type[BaseModel], content: Any, path: Path | str, at: str = "") 
 
 
 def _readable(model: type[BaseModel], error: ValidationError, path: Path | str, at: str) -> RedoubtError:
-    first = error.errors()[0]
+    # A misspelled key is also a missing one: the spelling is what to say.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     loc = [p for p in first["loc"] if p != "[key]"]
     key = ".".join([at, *map(str, loc)] if at else map(str, loc))
     context = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
         fields = sorted(getattr(_model_at(model, loc[:-1]), "model_fields", {}))
         return RedoubtError(
-            "unknown key", file=path, key=key, value=first["input"], allowed=fields, nearest=nearest(loc[-1], fields)
+            "unknown key",
+            file=path,
+            key=key,
+            value=first["input"],
+            allowed=fields,
+            nearest=nearest(loc[-1], fields),
         )
     if first["type"] == "missing":
-        return RedoubtError("a required key is missing", file=path, key=key, allowed=_about(model, loc))
+        return RedoubtError("a required key is missing", file=path, key=key, hint=f"add it: {_about(model, loc)}")
     allowed = context.get("expected") or _limits(context)
     words = [w.strip("' ") for w in str(context.get("expected", "")).replace(" or ", ",").split(",") if w]
     what = first["msg"].removeprefix("Value error, ")

@@ -46,7 +46,17 @@ class Variant:
 
     def settings(self) -> dict[str, Any]:
         """What decides the trained weights, whatever else the study holds."""
-        kept = ("study", "defense", "variant", "params", "training", "architecture", "data", "threat", "starts_from")
+        kept = (
+            "study",
+            "defense",
+            "variant",
+            "params",
+            "training",
+            "architecture",
+            "data",
+            "threat",
+            "starts_from",
+        )
         everything = asdict(self)
         return {k: everything[k] for k in kept}
 
@@ -157,7 +167,9 @@ def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpe
             continue
         if spec.seeds == "first" and seed != variant.seeds[0]:
             continue
-        sweep = spec.eps if isinstance(spec.eps, tuple) else (study.threat.eps if spec.eps is None else spec.eps,)
+        sweep = (
+            spec.eps if isinstance(spec.eps, tuple) else (study.threat.eps if spec.eps is None else spec.eps,)
+        )
         for eps in sweep:
             label = f"{name}@{eps:.4g}" if isinstance(spec.eps, tuple) else name
             found[label] = spec.model_copy(update={"eps": eps, "norm": spec.norm or study.threat.norm})

@@ -35,7 +35,9 @@ class Sourced(Strict):
     """A value of a hyper-parameter and where it comes from: `paper …`, `authors' code …`, or `ours: why`."""
 
     value: Any = Field(description="the value; a radius may be written as a fraction such as 8/255")
-    source: str = Field(min_length=3, description="paper and place, authors' code and file, or `ours: reason`")
+    source: str = Field(
+        min_length=3, description="paper and place, authors' code and file, or `ours: reason`"
+    )
 
 
 class Data(Strict):
@@ -43,7 +45,9 @@ class Data(Strict):
 
     name: str = Field(description="a data set that `redoubt prepare` knows")
     validation: int = Field(ge=1, description="images held out of the training set to select the checkpoint")
-    test: int | None = Field(None, ge=1, description="images held out for attacks, where the maker has no test set")
+    test: int | None = Field(
+        None, ge=1, description="images held out for attacks, where the maker has no test set"
+    )
     train: int | None = Field(None, ge=1, description="use only this many training images")
     image_size: int | None = Field(None, ge=8, description="side in pixels, where the maker's images vary")
 
@@ -67,13 +71,19 @@ class Training(Strict):
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     nesterov: bool = Field(False, description="of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty")
-    schedule: Literal["constant", "step", "cosine", "one_cycle"] = Field("step", description="of the learning rate")
+    schedule: Literal["constant", "step", "cosine", "one_cycle"] = Field(
+        "step", description="of the learning rate"
+    )
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.5, 0.75), description="share of the steps after which `step` decays the rate"
     )
     gamma: float = Field(0.1, gt=0, le=1, description="factor of each decay")
-    warmup_epochs: float = Field(0, ge=0, description="epochs in which the attack's radius grows from 0 to eps")
-    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights that are evaluated")
+    warmup_epochs: float = Field(
+        0, ge=0, description="epochs in which the attack's radius grows from 0 to eps"
+    )
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of the averaged weights that are evaluated"
+    )
     augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
     precision: Literal["float32", "bf16"] = Field("float32", description="of the forward and backward passes")
     validation_steps: int = Field(10, ge=1, description="steps of the PGD that selects the checkpoint")
@@ -90,7 +100,9 @@ class Architecture(Strict):
     """The classifier."""
 
     name: str = Field(description="a classifier that the package has")
-    options: dict[str, Any] = Field(default_factory=dict, description="options of that classifier, e.g. width")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="options of that classifier, e.g. width"
+    )
     source: str = Field(min_length=3, description="where the choice comes from")
 
 
@@ -100,7 +112,9 @@ class AttackSpec(Strict):
     attack: str = Field(description="an attack that the package has")
     params: dict[str, Any] = Field(default_factory=dict, description="settings of that attack")
     norm: Literal["linf", "l2"] | None = Field(None, description="default: the study's")
-    eps: Radius | tuple[Radius, ...] | None = Field(None, description="default: the study's; a list is a sweep")
+    eps: Radius | tuple[Radius, ...] | None = Field(
+        None, description="default: the study's; a list is a sweep"
+    )
     checkpoint: Literal["best", "last"] = Field("best", description="which weights are attacked")
     view: str = Field("deployed", description="which view of the defense the gradient goes through")
     surrogate: str | None = Field(None, description="defense/variant whose gradient is transferred")
@@ -138,7 +152,9 @@ class VariantSpec(Strict):
 class DefenseSpec(Strict):
     """The variants of one defense that a study trains."""
 
-    params: dict[str, Sourced] = Field(default_factory=dict, description="hyper-parameters of all its variants")
+    params: dict[str, Sourced] = Field(
+        default_factory=dict, description="hyper-parameters of all its variants"
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="schedule values of all its variants")
     variants: dict[Annotated[str, Field(pattern=NAME)], VariantSpec] = Field(
         default_factory=lambda: {"main": VariantSpec()}, description="name: what differs"
@@ -173,7 +189,9 @@ class Study(Strict):
 class StudyChoice(Strict):
     """How a study takes part in the reports."""
 
-    start_from: Depth = Field("scratch", description="train, or only attack recorded checkpoints, or only judge")
+    start_from: Depth = Field(
+        "scratch", description="train, or only attack recorded checkpoints, or only judge"
+    )
 
 
 class Config(Strict):

@@ -1,0 +1,88 @@
+"""What several tests need: the repository, one thread, and a project folder that runs the smoke study."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+REPO = Path(__file__).resolve().parents[1]
+torch.set_num_threads(1)
+
+LEDGER = """
+stages:
+  prepare:
+    cmd: snakemake --cores 1 data/smoke/record.json
+    outs:
+      - data/smoke: {persist: true}
+  train:
+    matrix:
+      study: [smoke]
+      run: [standard/main, pgd_at/main]
+    cmd: snakemake --cores 1 checkpoints/${item.study}/${item.run}/seed0/record.json
+    outs:
+      - checkpoints/${item.study}/${item.run}: {persist: true}
+"""
+
+
+class Project:
+    """A copy of the project, code included, whose config names the smoke study."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for name in ("src", "profiles", "notebooks"):
+            shutil.copytree(
+                REPO / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+        (folder / "studies").mkdir()
+        shutil.copy(REPO / "studies" / "smoke.yaml", folder / "studies")
+        shutil.copy(REPO / "Snakefile", folder)
+        shutil.copy(REPO / ".gitignore", folder)
+        (folder / "dvc.yaml").write_text(LEDGER)
+        self.start_from("scratch")
+
+    def start_from(self, depth: str) -> None:
+        (self.folder / "config.yaml").write_text(
+            f"studies: {{smoke: {{start_from: {depth}}}}}\nmirror: null\n"
+        )
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+        """A command in the folder, on this copy of the code."""
+        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), **environment}
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=600)
+        if check and done.returncode:
+            raise AssertionError(f"{command} failed:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
+        return done
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """What Snakemake says, both streams."""
+        done = self.run("snakemake", "--cores", "2", *arguments, check=check)
+        return done.stdout + done.stderr
+
+    def jobs(self) -> set[str]:
+        """The outputs-deciding part of a dry run: the messages of the jobs that would run."""
+        text = self.snakemake("--dry-run")
+        return {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Job ")}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """A project in a folder whose name has a space, with the smoke study run once."""
+    made = Project(_empty(tmp_path_factory.mktemp("a project") / "with space"))
+    made.snakemake()
+    return made
+
+
+def _empty(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Project:
+    """A project in which nothing has run."""
+    return Project(_empty(tmp_path / "fresh project"))

@@ -1,0 +1,140 @@
+"""From bits to cells: nothing is lost, nothing altered passes, and equal records give equal bytes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from redoubt import results, statistics, tables
+from redoubt.bits import pack, unpack
+from redoubt.errors import RedoubtError
+
+
+def entry(name, bits, **more):
+    bits = np.asarray(bits, bool)
+    return {
+        "name": name, "attack": "pgd", "checkpoint": "best", "view": "deployed", "surrogate": None, "role": "main",
+        "norm": "linf", "eps": 0.1, "params": {}, "seed": 0, "n": len(bits), "correct_count": int(bits.sum()),
+        "correct": pack(bits), "max_perturbation": 0.1, "seconds": 1.0, **more,
+    }  # fmt: skip
+
+
+def record(folder, defense, seed, rows):
+    path = folder / "results" / "toy" / defense / "main" / f"seed{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run = {"study": "toy", "defense": defense, "variant": "main", "seed": seed}
+    path.write_text(json.dumps({"run": run, "evaluations": rows, "training_seconds": 2.0}))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    ones = np.ones(10)
+    a, b = ones.copy(), ones.copy()
+    a[0], b[1] = 0, 0
+    return [
+        record(tmp_path, "pgd_at", 0, [entry("clean", ones, eps=0.0), entry("a", a), entry("b", b), entry("only", b * 0)]),
+        record(tmp_path, "pgd_at", 1, [entry("clean", ones, eps=0.0), entry("a", a), entry("b", a)]),
+    ]  # fmt: skip
+
+
+def test_bits_round_trip():
+    bits = np.random.default_rng(0).random(137) < 0.5
+    assert np.array_equal(unpack(pack(bits), 137), bits)
+
+
+def test_worst_is_the_minimum_by_example_over_what_every_seed_faced(files):
+    tidy = results.frame(files)
+    worst = tidy[tidy["name"] == "worst"].set_index("seed")["correct"]
+    assert worst[0].sum() == 8
+    assert worst[1].sum() == 9
+
+
+def test_diagnostics_last_checkpoints_and_sweeps_do_not_enter_the_worst_case(tmp_path):
+    ones, none = np.ones(4), np.zeros(4)
+    rows = [entry("clean", ones), entry("x", none, role="diagnostic"), entry("y", none, checkpoint="last")]
+    path = record(tmp_path, "pgd_at", 0, [*rows, entry("z@0.5", none), entry("part", none[:2])])
+    tidy = results.frame([path])
+    assert tidy[tidy["name"] == "worst"]["correct"].iloc[0].all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["evaluations"][1].update(correct_count=10), "changed by hand"),
+        (lambda r: r["evaluations"][1].update(correct=pack(np.zeros(10))), "changed by hand"),
+        (lambda r: r["evaluations"][1].pop("n"), "not a result record"),
+        (lambda r: r["evaluations"][1].update(correct="?"), "not a result record"),
+        (lambda r: r.pop("run"), "not a result record"),
+        (lambda r: r["run"].update(seed=5), "another run's place"),
+    ],
+)
+def test_a_record_edited_by_hand_is_refused(files, change, words):
+    content = json.loads(files[0].read_text())
+    change(content)
+    files[0].write_text(json.dumps(content))
+    with pytest.raises(RedoubtError, match=words) as caught:
+        results.frame(files)
+    assert str(files[0]) in str(caught.value)
+
+
+def test_a_record_cut_in_half_is_refused(files):
+    files[0].write_text(files[0].read_text()[:100])
+    with pytest.raises(RedoubtError, match="not a whole record"):
+        results.frame(files)
+
+
+def test_wilson_against_published_values():
+    # Newcombe 1998, table I: 81 of 263 and 0 of 20.
+    ci = statistics.wilson(81, 263)
+    assert (round(ci.low, 4), round(ci.high, 4)) == (0.2553, 0.3662)
+    ci = statistics.wilson(0, 20)
+    assert (ci.low, round(ci.high, 4)) == (0, 0.1611)
+
+
+def test_mcnemar_by_hand():
+    a, b = np.array([1, 1, 1, 1, 0, 0], bool), np.array([0, 0, 0, 1, 1, 0], bool)
+    assert statistics.mcnemar(a, b) == pytest.approx(2 * (1 + 4) / 16)
+    assert statistics.mcnemar(a, a) == 1
+
+
+def test_paired_difference_covers_the_truth_and_repeats():
+    rng = np.random.default_rng(0)
+    a, b = rng.random((3, 400)) < 0.7, rng.random((3, 400)) < 0.6
+    d = statistics.paired_difference(a, b)
+    assert d.low < 0.1 < d.high
+    assert d == statistics.paired_difference(a, b)
+
+
+def test_cells_show_spread_or_interval(files):
+    tidy = results.frame(files)
+    cells = tables.accuracy_table(tidy, ["study", "defense"]).iloc[0]
+    assert cells["a"] == "90.0 ± 0.0"
+    assert cells["only"] == "0.0 [0.0, 27.8]"
+    assert cells["seeds"] == 2
+
+
+def test_tables_are_equal_byte_for_byte_and_listed_with_their_hashes(files, tmp_path):
+    import hashlib
+
+    for name in ("one", "two"):
+        tables.write(tables.build(files, []), tmp_path / name, tmp_path / f"{name}.list")
+    one, two = sorted((tmp_path / "one").iterdir()), sorted((tmp_path / "two").iterdir())
+    assert [p.name for p in one] == [p.name for p in two]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(one, two, strict=True))
+    listed = json.loads((tmp_path / "one.list").read_text())["tables"]
+    for table in listed:
+        for kind, digest in table["sha256"].items():
+            content = (tmp_path / "one" / f"{table['table']}.{kind}").read_bytes()
+            assert hashlib.sha256(content).hexdigest() == digest
+        assert table["sources"]
+
+
+def test_figures_are_equal_byte_for_byte(files, tmp_path):
+    from redoubt import figures
+
+    figures.style()
+    tidy = results.frame(files)
+    for name in ("one", "two"):
+        figures.save(figures.clean_against_robust(tidy, "worst"), tmp_path / name, "scatter", "caption")
+    assert (tmp_path / "one" / "scatter.svg").read_bytes() == (tmp_path / "two" / "scatter.svg").read_bytes()
