@@ -1,0 +1,124 @@
+"""Random models: gradients averaged over draws, and verdicts over repeated fresh predictions.
+
+An attack that stops at the first misclassified draw reports luck, not robustness, and one that descends the gradient
+of a single draw is too weak (Athalye et al. 2018, section 4.2). So `expectation` averages what an attack ascends,
+and `repeated` judges its points on draws that the attack never saw.
+
+Random models draw from torch's default generator.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from redoubt.attacks.engine import PROBE, Counted, Model, predict
+from redoubt.errors import RedoubtError
+from redoubt.seeds import derive
+
+DRAWS = 10  # fresh predictions that judge a random model; ours, the K >= 10 that a mean within 0.1 needs
+
+
+class Expectation(Counted):
+    """A counted model whose loss, gradient and logits are means over `draws` forward passes."""
+
+    def __init__(self, model: Model, draws: int):
+        super().__init__(model)
+        self.draws = draws
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return sum(Counted.__call__(self, x) for _ in range(self.draws)) / self.draws
+
+    def value_and_gradient(
+        self, loss: Callable[[Tensor], Tensor], x: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `Counted.value_and_gradient`: the mean of the loss, not the loss of the mean (Athalye et al., eq. 1)."""
+        one_draw = Counted(self.model)
+        parts = [one_draw.value_and_gradient(loss, x) for _ in range(self.draws)]
+        self.forward += one_draw.forward
+        self.backward += one_draw.backward
+        self.forward_calls += one_draw.forward_calls
+        self.backward_calls += one_draw.backward_calls
+        value, gradient, logits = (torch.stack(p).mean(0) for p in zip(*parts, strict=True))
+        return value, gradient, logits
+
+
+def expectation(model: Model, draws: int) -> Counted:
+    """The counted model that an attack ascends: plain for one draw, averaged for more.
+
+    Raises:
+        RedoubtError: fewer than one draw.
+    """
+    if draws < 1:
+        raise RedoubtError("a model needs one draw or more", key="eot", value=draws)
+    return Counted(model) if draws == 1 else Expectation(model, draws)
+
+
+@contextlib.contextmanager
+def _own_draws(x: Tensor, seed: int) -> Iterator[None]:
+    """The default generators start from `seed` inside and are as before after."""
+    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def is_random(model: Model, x: Tensor) -> bool:
+    """True where two passes over the same (first few) images differ by more than rounding.
+
+    Rounding: a GPU may sum in another order each time; 1e-4 of the largest logit is far above that, and far below
+    any noise that a defense could hope to gain from.
+    """
+    if not len(x):
+        return False
+    with torch.no_grad(), _own_draws(x, 0):
+        first, second = model(x[:PROBE]), model(x[:PROBE])
+    return bool((first - second).abs().max() > 1e-4 * (1 + first.abs().max()))
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Fresh predictions of the same images.
+
+    Attributes:
+        correct: (K, N) bool, one row a draw.
+    """
+
+    correct: Tensor
+
+    @property
+    def fraction(self) -> Tensor:
+        """(N,) share of the draws in which each example is classified correctly."""
+        return self.correct.float().mean(0)
+
+    @property
+    def mean(self) -> float:
+        """Expected accuracy."""
+        return self.correct.float().mean().item()
+
+    @property
+    def worst(self) -> float:
+        """Share of the examples that are right in every draw: what is left if an attacker may try K times."""
+        return self.correct.all(0).float().mean().item()
+
+    def summary(self) -> dict[str, float]:
+        """What a record keeps."""
+        return {"draws": len(self.correct), "mean_accuracy": self.mean, "accuracy_in_every_draw": self.worst}
+
+
+def repeated(
+    model: Model, x: Tensor, y: Tensor, k: int = DRAWS, seed: int = 0, batch_size: int = 512
+) -> Repeated:
+    """`k` fresh predictions of x (N, C, H, W), from draws that depend on `seed` alone.
+
+    Raises:
+        RedoubtError: k below 1, or logits that are not finite.
+    """
+    if k < 1:
+        raise RedoubtError("a model needs one draw or more", key="k", value=k)
+    rows = []
+    for draw in range(k):
+        with _own_draws(x, derive(seed, "fresh prediction", draw)):
+            rows.append(predict(model, x, batch_size).argmax(1) == y)
+    return Repeated(torch.stack(rows))
