@@ -40,18 +40,18 @@ rule all:
 rule prepare_data:
     output:
         "data/{study}/record.json",
-    params:
-        settings=lambda w: plan.data_settings(w.study),
-        mirror=f"--mirror '{plan.config.mirror}'" if plan.config.mirror else "",
-    resources:
-        core=1,
     log:
         "logs/prepare_data/{study}.log",
     benchmark:
         "logs/prepare_data/{study}.benchmark.tsv"
+    retries: 1
+    resources:
+        core=1,
+    params:
+        settings=lambda w: plan.data_settings(w.study),
+        mirror=f"--mirror '{plan.config.mirror}'" if plan.config.mirror else "",
     message:
         "Prepare the images of study {wildcards.study}"
-    retries: 1
     shell:
         "redoubt prepare {wildcards.study} {params.mirror} > {log} 2>&1"
 
@@ -70,18 +70,18 @@ for group in plan.groups("scratch"):
                 seed=group.seeds,
                 name=["best.safetensors", "last.safetensors", "record.json"],
             ),
-        wildcard_constraints:
-            run=group.pattern,
-        params:
-            fingerprint=lambda w: plan.training(w.run),
-        threads: 1
-        resources:
-            gpu=plan.gpu,
-            core=1,
         log:
             "logs/train_defense/{run}.log",
         benchmark:
             "logs/train_defense/{run}.benchmark.tsv"
+        wildcard_constraints:
+            run=group.pattern,
+        threads: 1
+        resources:
+            gpu=plan.gpu,
+            core=1,
+        params:
+            fingerprint=lambda w: plan.training(w.run),
         message:
             "Train {wildcards.run}, every seed"
         shell:
@@ -99,18 +99,18 @@ for group in plan.groups("scratch", "checkpoints"):
             surrogates=lambda w: plan.surrogates(w.run),
         output:
             expand("results/{{run}}/seed{seed}.json", seed=group.seeds),
-        wildcard_constraints:
-            run=group.pattern,
-        params:
-            fingerprint=lambda w: plan.attacking(w.run),
-        threads: 1
-        resources:
-            gpu=plan.gpu,
-            core=1,
         log:
             "logs/attack_checkpoint/{run}.log",
         benchmark:
             "logs/attack_checkpoint/{run}.benchmark.tsv"
+        wildcard_constraints:
+            run=group.pattern,
+        threads: 1
+        resources:
+            gpu=plan.gpu,
+            core=1,
+        params:
+            fingerprint=lambda w: plan.attacking(w.run),
         message:
             "Attack {wildcards.run}, every seed"
         shell:
@@ -124,13 +124,13 @@ rule make_tables:
     output:
         "reports/all_tables",
         directory("reports/tables"),
-    params:
-        records=[f"--record {path}" for path in plan.all_records()],
-        code=plan.code("redoubt.tables"),
     log:
         "logs/make_tables.log",
     benchmark:
         "logs/make_tables.benchmark.tsv"
+    params:
+        records=[f"--record {path}" for path in plan.all_records()],
+        code=plan.code("redoubt.tables"),
     message:
         "Write every table"
     shell:
@@ -144,20 +144,22 @@ rule run_notebook:
         records=plan.all_records(),
     output:
         notebook="reports/notebooks/overview.ipynb",
-        figures=expand("reports/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "txt"]),
-    params:
-        code=plan.code("redoubt.figures"),
-    resources:
-        core=1,
+        figures=expand(
+            "reports/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "txt"]
+        ),
     log:
         "logs/run_notebook/overview.log",
     benchmark:
         "logs/run_notebook/overview.benchmark.tsv"
+    resources:
+        core=1,
+    params:
+        code=plan.code("redoubt.figures"),
     message:
         "Execute notebooks/overview.py: figures"
     shell:
         "(jupytext --to ipynb -o - '{input.notebook}'"
-        " | papermill --no-progress-bar - {output.notebook} -p root \"$PWD\" -p figures reports/figures)"
+        ' | papermill --no-progress-bar - {output.notebook} -p root "$PWD" -p figures reports/figures)'
         " > {log} 2>&1"
 
 
@@ -182,12 +184,12 @@ rule write_site:
         rules.list_figures.output,
     output:
         "reports/index.html",
-    params:
-        code=plan.code("redoubt.site"),
     log:
         "logs/write_site.log",
     benchmark:
         "logs/write_site.benchmark.tsv"
+    params:
+        code=plan.code("redoubt.site"),
     message:
         "Write reports/index.html"
     shell:

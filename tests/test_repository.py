@@ -32,7 +32,8 @@ def test_the_lock_holds_what_the_project_names():
         if r and not r.startswith("#")
     }
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    for line in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    for line in [*project["dependencies"], *extras]:
         wanted = Requirement(line)
         pinned = next(iter(pins[wanted.name.lower()].specifier)).version
         assert wanted.specifier.contains(pinned), line

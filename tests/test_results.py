@@ -32,10 +32,10 @@ def files(tmp_path):
     ones = np.ones(10)
     a, b = ones.copy(), ones.copy()
     a[0], b[1] = 0, 0
-    return [
-        record(tmp_path, "pgd_at", 0, [entry("clean", ones, eps=0.0), entry("a", a), entry("b", b), entry("only", b * 0)]),
-        record(tmp_path, "pgd_at", 1, [entry("clean", ones, eps=0.0), entry("a", a), entry("b", a)]),
-    ]  # fmt: skip
+    clean = entry("clean", ones, eps=0.0)
+    first = [clean, entry("a", a), entry("b", b), entry("only", b * 0)]
+    second = [clean, entry("a", a), entry("b", a)]
+    return [record(tmp_path, "pgd_at", 0, first), record(tmp_path, "pgd_at", 1, second)]
 
 
 def test_bits_round_trip():
@@ -98,12 +98,20 @@ def test_mcnemar_by_hand():
     assert statistics.mcnemar(a, a) == 1
 
 
-def test_paired_difference_covers_the_truth_and_repeats():
+def test_paired_difference_has_the_width_that_theory_gives_and_repeats():
     rng = np.random.default_rng(0)
-    a, b = rng.random((3, 400)) < 0.7, rng.random((3, 400)) < 0.6
+    a, b = rng.random(2000) < 0.7, rng.random(2000) < 0.6
     d = statistics.paired_difference(a, b)
-    assert d.low < 0.1 < d.high
+    assert d.value == pytest.approx(a.mean() - b.mean())
+    error = (a.astype(float) - b).std() / 2000**0.5
+    assert d.high - d.low == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert d == statistics.paired_difference(a, b)
+
+
+def test_disagreeing_seeds_widen_the_interval():
+    a, b = np.stack([np.ones(400), np.zeros(400)]) > 0, np.zeros((2, 400)) > 0
+    d = statistics.paired_difference(a, b)
+    assert (d.low, d.value, d.high) == (0, 0.5, 1)
 
 
 def test_cells_show_spread_or_interval(files):

@@ -11,5 +11,8 @@ def pack(correct: np.ndarray) -> str:
 
 
 def unpack(text: str, n: int) -> np.ndarray:
-    """The inverse of `pack`: (n,) bool."""
-    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=n).astype(bool)
+    """The inverse of `pack`: (n,) bool; ValueError for text that does not hold exactly n bits."""
+    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    if len(packed) != -(-n // 8):
+        raise ValueError(f"{len(packed)} bytes do not hold {n} bits")
+    return np.unpackbits(packed, count=n).astype(bool)

@@ -33,10 +33,18 @@ def identity(run: Run) -> str:
     return digest({"settings": run.of.settings(), "seed": run.seed})
 
 
+def belongs(run: Run) -> dict[str, str]:
+    """What a checkpoint says of itself."""
+    return {"path": run.path, "identity": identity(run)}
+
+
 def save(path: Path, tensors: dict[str, torch.Tensor], run: Run) -> None:
-    """Writes weights; equal tensors give equal bytes."""
+    """Writes weights; equal tensors give equal bytes.
+
+    One key of metadata: safetensors writes several in an order that changes from call to call.
+    """
     tensors = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
-    write_whole(path, safetensors.torch.save(tensors, {"run": run.path, "identity": identity(run)}))
+    write_whole(path, safetensors.torch.save(tensors, {"run": describe(belongs(run))}))
 
 
 def load(root: Path, run: Run, which: str = "best", device: str = "cpu") -> tuple[nn.Module, str]:
@@ -51,14 +59,14 @@ def load(root: Path, run: Run, which: str = "best", device: str = "cpu") -> tupl
         raise RedoubtError("there is no such checkpoint", file=path, hint=again)
     try:
         with safetensors.safe_open(path, "pt", device=device) as file:
-            found = file.metadata() or {}
+            found = json.loads((file.metadata() or {}).get("run", "{}"))
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError) as error:
         raise RedoubtError(f"this checkpoint is damaged: {error}", file=path, hint=again) from None
-    if found.get("run") != run.path or found.get("identity") != identity(run):
+    if found != belongs(run):
         raise RedoubtError(
             "this checkpoint belongs to another run or to other settings",
-            file=path, key="run", value=found.get("run"), allowed=run.path, hint=again,
+            file=path, key="run", value=found.get("path"), allowed=run.path, hint=again,
         )  # fmt: skip
     record, hashed = read_json(path.with_name("record.json"), again), sha256(path)
     if record["files"].get(path.name) != hashed:

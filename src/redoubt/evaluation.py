@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from redoubt import attacks, checkpoints, data
 from redoubt.attacks.engine import AttackResult, distance
+from redoubt.bits import pack
 from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run
 from redoubt.errors import RedoubtError, nearest
-from redoubt.bits import pack
 from redoubt.progress import bar
 from redoubt.provenance import attack_code, digest, provenance, read_json, write_json
 from redoubt.seeds import derive
@@ -57,7 +57,9 @@ class Evaluator:
         """The result record; nothing is written here."""
         started = time.time()
         specs = attacks_of(self.study, self.run.of, self.run.seed)
-        rows = [self._clean(which) for which in dict.fromkeys(["best", *(s.checkpoint for s in specs.values())])]
+        rows = [
+            self._clean(which) for which in dict.fromkeys(["best", *(s.checkpoint for s in specs.values())])
+        ]
         with bar(f"{self.run.path} attacks", len(specs)) as shown:
             for name, spec in specs.items():
                 rows.append(self._attack(name, spec))
@@ -76,7 +78,8 @@ class Evaluator:
             parts = [deployed(xb).argmax(1) for xb in self.x.split(self.study.evaluation.batch_size)]
         result = AttackResult(self.x, torch.cat(parts) == self.y, forward=len(self.x))
         name = "clean" if which == "best" else f"clean_{which}"
-        spec = AttackSpec(attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which)
+        role = "main" if which == "best" else "diagnostic"
+        spec = AttackSpec(attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which, role=role)
         return self._row(name, spec, result, self.x, time.perf_counter() - began)
 
     def _attack(self, name: str, spec: AttackSpec) -> dict[str, Any]:
@@ -108,7 +111,12 @@ class Evaluator:
             with torch.no_grad():
                 parts = [judge(xb).argmax(1) for xb in result.x_adv.split(self.study.evaluation.batch_size)]
             result = AttackResult(
-                result.x_adv, torch.cat(parts) == y, result.forward, result.backward, result.calls, result.info
+                result.x_adv,
+                torch.cat(parts) == y,
+                result.forward,
+                result.backward,
+                result.calls,
+                result.info,
             )
         return self._row(name, spec, result, x, time.perf_counter() - began)
 
@@ -117,7 +125,9 @@ class Evaluator:
         model, _ = checkpoints.load(self.root, variant.run(variant.seeds[0]), "best", self.device)
         return checkpoints.defense_of(variant).deployed(model)
 
-    def _row(self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float) -> dict[str, Any]:
+    def _row(
+        self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float
+    ) -> dict[str, Any]:
         """One evaluation; refuses perturbations that left the ball or the pixel range."""
         largest = distance(result.x_adv, x, spec.norm).max().item()
         low, high = result.x_adv.min().item(), result.x_adv.max().item()
@@ -151,7 +161,9 @@ class Evaluator:
 
     def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
         v, split = self.run.of, self.split
-        trained = read_json(checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}")
+        trained = read_json(
+            checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}"
+        )
         epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
         return {
             "schema": 1,

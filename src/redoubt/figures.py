@@ -32,9 +32,19 @@ def clean_against_robust(tidy: pd.DataFrame, attack: str) -> Figure:
     """Natural accuracy against accuracy under `attack`, a point a seed, one marker a defense."""
     wide = tidy[tidy["name"].isin(["clean", attack])].copy()
     wide["accuracy"] = [100 * c.mean() for c in wide["correct"]]
-    wide = wide.pivot_table(index=["defense", "variant", "seed"], columns="name", values="accuracy").reset_index()
+    wide = wide.pivot_table(
+        index=["defense", "variant", "seed"], columns="name", values="accuracy"
+    ).reset_index()
     grid = sns.relplot(
-        wide.dropna(), x="clean", y=attack, hue="defense", style="defense", markers=MARKERS, s=70, height=4, aspect=1.3
+        wide.dropna(),
+        x="clean",
+        y=attack,
+        hue="defense",
+        style="defense",
+        markers=list(MARKERS[: wide["defense"].nunique()]),
+        s=70,
+        height=4,
+        aspect=1.3,
     )
     grid.set_axis_labels("natural accuracy (%)", f"accuracy under {attack} (%)")
     return grid.figure
@@ -63,7 +73,8 @@ def listing(folder: Path, path: Path) -> None:
             "figure": svg.stem,
             "caption": svg.with_suffix(".txt").read_text(encoding="utf-8").strip(),
             "sha256": {
-                p.suffix[1:]: hashlib.sha256(p.read_bytes()).hexdigest() for p in (svg, svg.with_suffix(".png"))
+                p.suffix[1:]: hashlib.sha256(p.read_bytes()).hexdigest()
+                for p in (svg, svg.with_suffix(".png"))
             },
         }
         for svg in sorted(folder.glob("*.svg"))

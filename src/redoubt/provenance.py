@@ -17,7 +17,14 @@ from typing import Any
 from redoubt.errors import RedoubtError
 
 # These change no number: what they decide stands in the resolved run, or is text for people.
-SILENT = ("redoubt.config", "redoubt.errors", "redoubt.provenance", "redoubt.progress", "redoubt.cli", "redoubt.data")
+SILENT = (
+    "redoubt.config",
+    "redoubt.errors",
+    "redoubt.provenance",
+    "redoubt.progress",
+    "redoubt.cli",
+    "redoubt.data",
+)
 
 
 def sha256(path: Path) -> str:
@@ -84,7 +91,12 @@ def training_code(defense: str, architecture: str) -> str:
     """Fingerprint of what decides a run's weights."""
     from redoubt import defenses, models
 
-    return code_fingerprint("redoubt.training", "redoubt.data.augment", defenses.module_of(defense), models.module_of(architecture))
+    return code_fingerprint(
+        "redoubt.training",
+        "redoubt.data.augment",
+        defenses.module_of(defense),
+        models.module_of(architecture),
+    )
 
 
 def attack_code(defense: str, architecture: str, attacks: list[str]) -> str:
@@ -127,8 +139,13 @@ def _version(name: str) -> str | None:
 def _commit() -> dict[str, Any]:
     """The commit and whether the tree differs from it; both None without git."""
     try:
-        ask = lambda *a: subprocess.run(["git", *a], capture_output=True, text=True, check=True, timeout=20).stdout
-        return {"commit": ask("rev-parse", "HEAD").strip(), "dirty": bool(ask("status", "--porcelain").strip())}
+        ask = lambda *a: (
+            subprocess.run(["git", *a], capture_output=True, text=True, check=True, timeout=20).stdout
+        )
+        return {
+            "commit": ask("rev-parse", "HEAD").strip(),
+            "dirty": bool(ask("status", "--porcelain").strip()),
+        }
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
 
@@ -137,7 +154,9 @@ def _processor() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        rows = [r.split(":", 1)[1].strip() for r in info.read_text().splitlines() if r.startswith("model name")]
+        rows = [
+            r.split(":", 1)[1].strip() for r in info.read_text().splitlines() if r.startswith("model name")
+        ]
         name = rows[0] if rows else name
     return f"{name}, {os.cpu_count()} cores"
 
@@ -161,7 +180,9 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
         raise RedoubtError(
-            f"cannot write: {error.strerror}", file=path, hint="free some space or choose a folder that can be written"
+            f"cannot write: {error.strerror}",
+            file=path,
+            hint="free some space or choose a folder that can be written",
         ) from error
 
 

@@ -63,7 +63,9 @@ def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
                 kept.copy_(new)
 
 
-def accuracy(defense: Defense, model: nn.Module, x: Tensor, y: Tensor, steps: int, seed: int) -> tuple[float, float]:
+def accuracy(
+    defense: Defense, model: nn.Module, x: Tensor, y: Tensor, steps: int, seed: int
+) -> tuple[float, float]:
     """Clean accuracy and accuracy under PGD on what would be deployed, in [0, 1]."""
     deployed = defense.deployed(model)
     loss = lambda z, t: nn.functional.cross_entropy(deployed(z), t, reduction="none")
@@ -124,7 +126,11 @@ class Trainer:
         optimizers = self.defense.optimizers(model, optimizer(self.t))
         self.ema = copy.deepcopy(model) if self.t.ema else None
         state = State(
-            model, optimizers, generator(self.device, seed, "unset"), epochs=self.t.epochs, steps_per_epoch=self.steps
+            model,
+            optimizers,
+            generator(self.device, seed, "unset"),
+            epochs=self.t.epochs,
+            steps_per_epoch=self.steps,
         )
         if left := checkpoints.resumable(self.folder / "resume.pt", self.mark):
             model.load_state_dict(left["model"])
@@ -210,7 +216,11 @@ class Trainer:
         self.history.append({"epoch": state.epoch, "clean": clean, "robust": robust, "lr": lr, **row})
         score = self.history[-1][self.defense.selects_on]
         if self.best is None or score > self.best[0]:
-            self.best = (score, state.epoch, {k: v.detach().cpu().clone() for k, v in seen.state_dict().items()})
+            self.best = (
+                score,
+                state.epoch,
+                {k: v.detach().cpu().clone() for k, v in seen.state_dict().items()},
+            )
 
     def _keep(self, state: State) -> None:
         """The resume file: everything the next epoch depends on, replaced in one move."""

@@ -45,7 +45,9 @@ class Plan:
             needed = {"scratch": [], "checkpoints": self.weights(v.path), "results": self.results(v.path)}
             for path in needed[self.depth[v.study]]:
                 if not (root / path).is_file():
-                    bring = f"dvc pull train@{v.path.replace('/', '-')}" if path.startswith("check") else "git checkout"
+                    bring = (
+                        f"dvc pull train@{v.study}-{v.name}" if path.startswith("check") else "git checkout"
+                    )
                     raise RedoubtError(
                         f"study {v.study} starts from {self.depth[v.study]}, and a file of it is missing",
                         file=path, hint=f"{bring}, or start_from: scratch in config.yaml",

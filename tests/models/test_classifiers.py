@@ -10,7 +10,13 @@ from redoubt.errors import RedoubtError
 PUBLISHED = {
     "small_cnn": (10, 1, 8, None, "ours"),
     "lenet5": (10, 1, 28, 61_706, "LeNet-5 with full connections"),
-    "preactresnet18": (10, 3, 32, 11_171_146, "locuslab/fast_adversarial's network"),
+    "preactresnet18": (
+        10,
+        3,
+        32,
+        11_172_170,
+        "locuslab/robust_overfitting's network, with its last batch norm",
+    ),
     "resnet18": (10, 3, 32, 11_173_962, "kuangliu/pytorch-cifar's network"),
     "resnet34": (1000, 3, 224, 21_797_672, "torchvision"),
     "resnet50": (1000, 3, 224, 25_557_032, "torchvision"),

@@ -110,7 +110,9 @@ def _readable(model: type[BaseModel], error: ValidationError, path: Path | str, 
             nearest=nearest(loc[-1], fields),
         )
     if first["type"] == "missing":
-        return RedoubtError("a required key is missing", file=path, key=key, hint=f"add it: {_about(model, loc)}")
+        return RedoubtError(
+            "a required key is missing", file=path, key=key, hint=f"add it: {_about(model, loc)}"
+        )
     allowed = context.get("expected") or _limits(context)
     words = [w.strip("' ") for w in str(context.get("expected", "")).replace(" or ", ",").split(",") if w]
     what = first["msg"].removeprefix("Value error, ")

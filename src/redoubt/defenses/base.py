@@ -137,7 +137,9 @@ class Defense:
         """The views of the deployed model that an adaptive attacker takes gradients through, by name."""
         return {"deployed": View(self.deployed(model), "the whole system, end to end", self.random)}
 
-    def perturb(self, model: nn.Module, batch: Batch, state: State, objective, start: Tensor | None = None) -> Tensor:
+    def perturb(
+        self, model: nn.Module, batch: Batch, state: State, objective, start: Tensor | None = None
+    ) -> Tensor:
         """The inner maximisation: PGD on `objective`, with the model in eval mode and its weights frozen.
 
         Args:

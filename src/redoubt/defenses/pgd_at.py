@@ -17,5 +17,7 @@ class PgdAt(Defense):
 
     def loss(self, batch: Batch, state: State):
         model = state.model
-        x_adv = self.perturb(model, batch, state, lambda z: F.cross_entropy(model(z), batch.y, reduction="none"))
+        x_adv = self.perturb(
+            model, batch, state, lambda z: F.cross_entropy(model(z), batch.y, reduction="none")
+        )
         return F.cross_entropy(model(x_adv), batch.y), {}

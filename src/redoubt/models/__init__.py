@@ -46,6 +46,9 @@ def classifier(name: str, *, num_classes: int, in_channels: int, image_size: int
     for option in options:
         if option not in allowed:
             raise RedoubtError(
-                f"unknown option of {name}", key=option, allowed=allowed or "none", nearest=nearest(option, allowed)
+                f"unknown option of {name}",
+                key=option,
+                allowed=allowed or "none",
+                nearest=nearest(option, allowed),
             )
     return make(num_classes=num_classes, in_channels=in_channels, image_size=image_size, **options)

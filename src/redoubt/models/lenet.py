@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from redoubt.models.base import Classifier
 from redoubt.errors import RedoubtError
+from redoubt.models.base import Classifier
 
 
 def lenet5(*, num_classes: int, in_channels: int, image_size: int) -> Classifier:
@@ -13,9 +13,13 @@ def lenet5(*, num_classes: int, in_channels: int, image_size: int) -> Classifier
         RedoubtError: another image size; the fully connected layer fits one.
     """
     if image_size not in (28, 32):
-        raise RedoubtError("LeNet-5 takes images of one size", key="image_size", value=image_size, allowed="28, 32")
+        raise RedoubtError(
+            "LeNet-5 takes images of one size", key="image_size", value=image_size, allowed="28, 32"
+        )
     stages = {
-        "block1": nn.Sequential(nn.Conv2d(in_channels, 6, 5, padding=(32 - image_size) // 2), nn.ReLU(), nn.MaxPool2d(2)),
+        "block1": nn.Sequential(
+            nn.Conv2d(in_channels, 6, 5, padding=(32 - image_size) // 2), nn.ReLU(), nn.MaxPool2d(2)
+        ),
         "block2": nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
         "dense": nn.Sequential(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
     }

@@ -34,7 +34,9 @@ def preactresnet18(*, num_classes: int, in_channels: int, image_size: int, width
     inputs = width
     for i, outputs in enumerate((width, 2 * width, 4 * width, 8 * width)):
         stride = 1 if i == 0 else 2
-        stages[f"block{i + 1}"] = nn.Sequential(PreActBlock(inputs, outputs, stride), PreActBlock(outputs, outputs, 1))
+        stages[f"block{i + 1}"] = nn.Sequential(
+            PreActBlock(inputs, outputs, stride), PreActBlock(outputs, outputs, 1)
+        )
         inputs = outputs
     stages["pool"] = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), Pool())
     return Classifier(in_channels, stages, nn.Linear(inputs, num_classes))

@@ -14,7 +14,9 @@ def write(reports: Path) -> None:
     """Writes the page from the tables and figures that lie below `reports`."""
     listed = json.loads((reports / "all_tables").read_text(encoding="utf-8"))["tables"]
     # The only raw markup is what pandas wrote and escaped; whatever else comes from a file is escaped here.
-    tables = [(t, Markup((reports / "tables" / f"{t['table']}.html").read_text(encoding="utf-8"))) for t in listed]  # noqa: S704
+    tables = [
+        (t, Markup((reports / "tables" / f"{t['table']}.html").read_text(encoding="utf-8"))) for t in listed
+    ]
     figures = json.loads((reports / "all_figures").read_text(encoding="utf-8"))["figures"]
     for f in figures:
         png = (reports / "figures" / f"{f['figure']}.png").read_bytes()
