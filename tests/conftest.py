@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from redoubt import data
+from redoubt.config import Run, load_study, resolve
+
 REPO = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
+
+STUDY = (REPO / "studies" / "smoke.yaml").read_text()
 
 LEDGER = """
 stages:
@@ -86,3 +91,18 @@ def _empty(folder: Path) -> Path:
 def fresh(tmp_path) -> Project:
     """A project in which nothing has run."""
     return Project(_empty(tmp_path / "fresh project"))
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A folder with the smoke study and its images."""
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "smoke.yaml").write_text(STUDY)
+    data.prepare("digits", tmp_path / "data" / "smoke", validation=50, test=60, train=256)
+    return tmp_path
+
+
+def run_of(root: Path, name: str = "pgd_at/main", seed: int = 0) -> Run:
+    """A run of the smoke study that lies in `root`."""
+    study = load_study(root / "studies" / "smoke.yaml")
+    return next(v for v in resolve(study) if v.name == name).run(seed)

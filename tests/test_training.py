@@ -11,28 +11,12 @@ import pytest
 import torch
 
 from redoubt import checkpoints, data
-from redoubt.config import Training, load_study, resolve
+from redoubt.config import Training
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
 from redoubt.provenance import sha256
 from redoubt.training import Trainer, average, rate
-from tests.conftest import REPO
-
-STUDY = (REPO / "studies" / "smoke.yaml").read_text()
-
-
-@pytest.fixture
-def root(tmp_path):
-    """A folder with the smoke study and its images."""
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "smoke.yaml").write_text(STUDY)
-    data.prepare("digits", tmp_path / "data" / "smoke", validation=50, test=60, train=256)
-    return tmp_path
-
-
-def run_of(root, name="pgd_at/main", seed=0):
-    study = load_study(root / "studies" / "smoke.yaml")
-    return next(v for v in resolve(study) if v.name == name).run(seed)
+from tests.conftest import STUDY, run_of
 
 
 def trainer(root, run):

@@ -1,5 +1,6 @@
 """`redoubt`: what the Snakefile calls, and what a person can call by hand."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +22,16 @@ Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed;
 
 
 def _device(name: str, threads: int) -> str:
+    # Read by cuBLAS when it starts: without it, sums on a GPU may depend on timing.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     torch.set_num_threads(threads)
     # Equal seeds give equal bytes: no algorithm whose sums depend on timing.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    # Full float32: with TF32, which torch allows by default in convolutions, a success may not be one.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():

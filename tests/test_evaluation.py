@@ -1,0 +1,86 @@
+"""An evaluation attacks what is deployed, takes gradients where it is told, and refuses what it may not record."""
+
+import json
+
+import pytest
+import torch
+
+from redoubt import data, evaluation
+from redoubt.attacks.engine import AttackResult
+from redoubt.bits import unpack
+from redoubt.config import load_study
+from redoubt.errors import RedoubtError
+from redoubt.evaluation import Evaluator
+from redoubt.training import Trainer
+from tests.conftest import STUDY, run_of
+
+
+def trained(root, *names, attacks=None):
+    """The evaluator of the first run, after training all of them."""
+    if attacks:
+        text = STUDY[: STUDY.index("  attacks:")] + f"  attacks: {json.dumps(attacks)}\n"
+        (root / "studies" / "smoke.yaml").write_text(text + STUDY[STUDY.index("defenses:") :])
+    dataset = data.load(root / "data" / "smoke")
+    for name in names:
+        Trainer(root, run_of(root, name), dataset, "cpu").train()
+    study = load_study(root / "studies" / "smoke.yaml")
+    return Evaluator(root, study, run_of(root, names[0]), dataset, "cpu")
+
+
+def test_bits_are_the_predictions(root):
+    evaluator = trained(root, "pgd_at/main")
+    record = evaluator.evaluate()
+    clean = record["evaluations"][0]
+    with torch.no_grad():
+        expected = evaluator.model("best")(evaluator.x).argmax(1) == evaluator.y
+    assert unpack(clean["correct"], 60).tolist() == expected.tolist()
+    assert [e["name"] for e in record["evaluations"]] == ["clean", "fgsm", "pgd50"]
+    json.dumps(record)
+
+
+def test_a_transferred_attack_is_judged_on_the_target(root):
+    attacks = {"pgd50": {"attack": "pgd", "surrogate": "standard/main", "runs": ["pgd_at/main"]}}
+    evaluator = trained(root, "pgd_at/main", "standard/main", attacks=attacks)
+    row = evaluator.evaluate()["evaluations"][1]
+    assert row["surrogate"] == "standard/main"
+    white = evaluator._attack("pgd50", changed(evaluator, "pgd50", surrogate=None))
+    assert unpack(row["correct"], 60).tolist() != unpack(white["correct"], 60).tolist()
+
+
+def changed(evaluator, name, **changes):
+    spec = evaluator.study.evaluation.attacks[name]
+    threat = evaluator.study.threat
+    return spec.model_copy(update={"eps": threat.eps, "norm": threat.norm, **changes})
+
+
+def test_an_unknown_view_names_the_known_ones(root):
+    attacks = {"fgsm": {"attack": "fgsm", "view": "deploied"}}
+    with pytest.raises(RedoubtError, match="did you mean: deployed"):
+        trained(root, "pgd_at/main", attacks=attacks).evaluate()
+
+
+def test_only_the_first_images(root):
+    attacks = {"fgsm": {"attack": "fgsm", "images": 7}}
+    row = trained(root, "pgd_at/main", attacks=attacks).evaluate()["evaluations"][1]
+    assert row["n"] == 7
+
+
+@pytest.mark.parametrize("shift", [0.2, 1.5])
+def test_a_perturbation_outside_the_ball_or_the_pixels_is_not_recorded(root, monkeypatch, shift):
+    evaluator = trained(root, "pgd_at/main")
+
+    def cheat(model, x, y, **_):
+        return AttackResult(
+            (x + shift).clamp(max=1 if shift < 1 else 9), torch.zeros(len(x), dtype=torch.bool)
+        )
+
+    monkeypatch.setattr(evaluation.attacks, "get", lambda name: cheat)
+    with pytest.raises(RedoubtError, match="left what it may change"):
+        evaluator.evaluate()
+
+
+def test_the_last_checkpoint_is_attacked_when_asked(root):
+    attacks = {"fgsm": {"attack": "fgsm", "checkpoint": "last", "role": "diagnostic"}}
+    record = trained(root, "pgd_at/main", attacks=attacks).evaluate()
+    assert [e["name"] for e in record["evaluations"]] == ["clean", "clean_last", "fgsm"]
+    assert set(record["checkpoints"]) == {"best", "last"}
