@@ -54,9 +54,14 @@ def rate(t: Training, progress: float) -> float:
 
 
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    """ema <- decay * ema + (1 - decay) * model; counters and flags are copied."""
+    """ema <- decay * ema + (1 - decay) * model; counters and flags are copied.
+
+    A buffer that got its size after the twin was made (predictions kept for each training image) is left out.
+    """
     with torch.no_grad():
         for kept, new in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
+            if kept.shape != new.shape:
+                continue
             if kept.dtype.is_floating_point:
                 kept.lerp_(new, 1 - decay)
             else:

@@ -10,6 +10,9 @@ _REGISTRY = {
     "pgd_at": ("redoubt.defenses.pgd_at", "PgdAt"),
     "trades": ("redoubt.defenses.trades", "Trades"),
     "mart": ("redoubt.defenses.mart", "Mart"),
+    "uiat": ("redoubt.defenses.uiat", "Uiat"),
+    "fgsm_rs": ("redoubt.defenses.single_step", "FgsmRs"),
+    "n_fgsm": ("redoubt.defenses.single_step", "NFgsm"),
 }
 
 

@@ -1,0 +1,69 @@
+"""Single-step adversarial training, FGSM-RS and N-FGSM, each alone (lam = 0) or with UIAT's alignment.
+
+FGSM-RS: Wong, Rice, Kolter, ICLR 2020 (arXiv 2001.03994). N-FGSM: de Jorge et al., NeurIPS 2022 (arXiv 2202.01181).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from redoubt.attacks.engine import evaluating
+from redoubt.attacks.projected import ascend, random_start
+from redoubt.defenses.base import Batch, State, hyper
+from redoubt.defenses.uiat import InverseAlignment, InverseParams
+
+
+class SingleStep(InverseAlignment):
+    """x_adv = one signed step of size `step_size` from x plus uniform noise of radius `noise`."""
+
+    class Params(InverseParams):
+        """Hyper-parameters of single-step training; lengths are shares of the radius."""
+
+        lam: float = hyper(0.0, "ours: the method alone; 3.5 joins UIAT's alignment to it", ge=0)
+        noise: float = hyper(1.0, "paper: the start is uniform in the ball", ge=0)
+        step_size: float = hyper(1.0, "paper: one step as long as the radius", gt=0)
+
+    def limit(self) -> float:
+        """How far x_adv may be from x, as a share of the radius."""
+        raise NotImplementedError(f"{type(self).__name__} has no limit")
+
+    def adversary(self, batch: Batch, state: State) -> Tensor:
+        f, p, eps = state.model.classifier, self.params, self.eps * state.warmup
+        start = random_start(batch.x, self.norm, p.noise * eps, state.generator)
+        with evaluating(state.model):
+            return ascend(
+                lambda z: F.cross_entropy(f(z), batch.y, reduction="none"),
+                batch.x,
+                eps=self.limit() * eps,
+                step_size=p.step_size * eps,
+                steps=1,
+                norm=self.norm,
+                start=start,
+            )
+
+
+class FgsmRs(SingleStep):
+    """FGSM with a random start, clipped to the ball."""
+
+    paper = "2001.03994"
+
+    class Params(SingleStep.Params):
+        """Hyper-parameters of FGSM-RS."""
+
+        step_size: float = hyper(1.25, "paper: Wong et al. 2020, section 5 (1.25 eps)", gt=0)
+
+    def limit(self) -> float:
+        return 1.0
+
+
+class NFgsm(SingleStep):
+    """FGSM on noisy images: more noise than the ball holds, and no clipping to the ball (only to pixels)."""
+
+    paper = "2202.01181"
+
+    class Params(SingleStep.Params):
+        """Hyper-parameters of N-FGSM."""
+
+        noise: float = hyper(2.0, "paper: de Jorge et al. 2022 (noise of 2 eps)", ge=0)
+
+    def limit(self) -> float:
+        return self.params.noise + self.params.step_size
