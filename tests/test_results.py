@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from redoubt import results, statistics, tables
+from redoubt import comparisons, results, statistics, tables
 from redoubt.bits import pack, unpack
 from redoubt.errors import RedoubtError
 
@@ -15,15 +15,19 @@ def entry(name, bits, **more):
     return {
         "name": name, "attack": "pgd", "checkpoint": "best", "view": "deployed", "surrogate": None, "role": "main",
         "norm": "linf", "eps": 0.1, "params": {}, "seed": 0, "n": len(bits), "correct_count": int(bits.sum()),
-        "correct": pack(bits), "max_perturbation": 0.1, "seconds": 1.0, **more,
+        "correct": pack(bits), "max_perturbation": 0.1, "seconds": 1.0,
+        "info": {"easier_half": pack(np.arange(len(bits)) < 2)}, **more,
     }  # fmt: skip
 
 
-def record(folder, defense, seed, rows):
+CHECK = {"name": "perturbation_within_bound", "value": 0.0, "limit": 1e-5, "passed": True, "why": "fine"}
+
+
+def record(folder, defense, seed, rows, checks=(CHECK,)):
     path = folder / "results" / "toy" / defense / "main" / f"seed{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     run = {"study": "toy", "defense": defense, "variant": "main", "seed": seed}
-    path.write_text(json.dumps({"run": run, "evaluations": rows, "training_seconds": 2.0}))
+    path.write_text(json.dumps({"run": run, "evaluations": rows, "checks": checks, "training_seconds": 2.0}))
     return path
 
 
@@ -36,6 +40,23 @@ def files(tmp_path):
     first = [clean, entry("a", a), entry("b", b), entry("only", b * 0)]
     second = [clean, entry("a", a), entry("b", a)]
     return [record(tmp_path, "pgd_at", 0, first), record(tmp_path, "pgd_at", 1, second)]
+
+
+def test_failed_checks_are_counted_and_shown(tmp_path):
+    ones, failed = np.ones(10), {**CHECK, "passed": False, "value": 7.0}
+    rows = [entry("clean", ones, eps=0.0), entry("a", ones)]
+    undefended = [entry("clean", ones, eps=0.0), entry("a", ones * 0)]
+    paths = [
+        record(tmp_path, "standard", 0, undefended),
+        record(tmp_path, "pgd_at", 0, rows),
+        record(tmp_path, "pgd_at", 1, rows, (failed,)),
+    ]
+    found = {t.name: t.cells for t in tables.build(paths, [])}
+    assert found["main"].set_index("defense")["checks"].to_dict() == {"standard": "", "pgd_at": "1 failed"}
+    row = found["checks"].query("defense == 'pgd_at' and check == 'perturbation_within_bound'").iloc[0]
+    assert (row["passed"], row["value"]) == ("1 of 2", "7")
+    breaks = found["checks"].query("check == 'ablated_part_breaks'")
+    assert breaks["passed"].tolist() == ["1 of 1"]
 
 
 def test_bits_round_trip():
@@ -112,6 +133,31 @@ def test_disagreeing_seeds_widen_the_interval():
     a, b = np.stack([np.ones(400), np.zeros(400)]) > 0, np.zeros((2, 400)) > 0
     d = statistics.paired_difference(a, b)
     assert (d.low, d.value, d.high) == (0, 0.5, 1)
+
+
+def test_comparisons_say_what_can_be_told_apart(tmp_path):
+    ones, none = np.ones(40), np.zeros(40)
+    last = entry("a_last", none, checkpoint="last", role="diagnostic")
+    paths = [
+        record(tmp_path, "pgd_at", 0, [entry("clean", ones), entry("screen", none), entry("a", ones), last]),
+        record(tmp_path, "trades", 0, [entry("clean", ones), entry("screen", ones)]),
+    ]
+    tidy = results.frame(paths)
+    found = comparisons.pairs(tidy).set_index("attack")["direction"].to_dict()
+    assert found == {"clean": "not told apart", "screen": "higher"}
+    overfitting = comparisons.best_against_last(tidy).iloc[0]
+    assert (overfitting["attack"], overfitting["direction"]) == ("a", "higher")
+
+
+def test_confidence_halves_by_signed_radius(tmp_path):
+    rows = [
+        entry("clean", [1, 1, 1, 0], eps=0.0),
+        entry("s@0.1", [1, 1, 0, 0]),
+        entry("i@0.1", [1] * 4, attack="inverse"),
+    ]
+    table = comparisons.confidence_halves(results.frame([record(tmp_path, "uiat", 0, rows)]))
+    assert table["eps"].tolist() == ["-0.1", "0", "0.1"]
+    assert table["gap"].tolist() == ["0.0", "50.0", "100.0"]
 
 
 def test_cells_show_spread_or_interval(files):

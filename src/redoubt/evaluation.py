@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from redoubt import attacks, checkpoints, data
+from redoubt import attacks, checkpoints, checks, data, probes
 from redoubt.attacks.engine import AttackResult, distance
 from redoubt.bits import pack
 from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run
@@ -75,8 +75,14 @@ class Evaluator:
         began = time.perf_counter()
         torch.manual_seed(derive(self.study.evaluation.seed, "clean"))
         with torch.no_grad():
-            parts = [deployed(xb).argmax(1) for xb in self.x.split(self.study.evaluation.batch_size)]
-        result = AttackResult(self.x, torch.cat(parts) == self.y, forward=len(self.x))
+            logits = torch.cat([deployed(xb) for xb in self.x.split(self.study.evaluation.batch_size)])
+        loss = nn.functional.cross_entropy(logits, self.y, reduction="none")
+        easier = torch.zeros_like(self.y, dtype=torch.bool)
+        easier[loss.argsort(stable=True)[: len(loss) // 2]] = (
+            True  # half of the images, whatever ties there are
+        )
+        info = {"easier_half": pack(easier.cpu().numpy())}
+        result = AttackResult(self.x, logits.argmax(1) == self.y, forward=len(self.x), info=info)
         name = "clean" if which == "best" else f"clean_{which}"
         role = "main" if which == "best" else "diagnostic"
         spec = AttackSpec(attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which, role=role)
@@ -159,6 +165,15 @@ class Evaluator:
             "info": result.info,
         }
 
+    def _checks(self, rows: list[dict]) -> list[dict]:
+        """Whether these numbers can be believed: from the bits, and from probes of the deployed model."""
+        deployed, threat = self.defense.deployed(self.model("best")), self.study.threat
+        torch.manual_seed(derive(self.study.evaluation.seed, "probes"))
+        probed = probes.probe(
+            deployed, self.x, self.y, eps=threat.eps, norm=threat.norm, seed=self.study.evaluation.seed
+        )
+        return [*checks.from_evaluations(rows, self.dataset.info.num_classes), *probed]
+
     def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
         v, split = self.run.of, self.split
         trained = read_json(
@@ -196,6 +211,7 @@ class Evaluator:
             "threat": {"norm": self.study.threat.norm, "eps": self.study.threat.eps},
             "training_seconds": trained["seconds"],
             "evaluations": rows,
+            "checks": self._checks(rows),
             "provenance": provenance(started, self.device),
         }
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from redoubt.bits import unpack
+from redoubt.checks import ablated_part_breaks
 from redoubt.errors import RedoubtError
 from redoubt.provenance import read_json
 
@@ -62,8 +63,29 @@ def frame(paths: list[Path]) -> pd.DataFrame:
     return pd.DataFrame(flat)
 
 
+def checks(paths: list[Path]) -> pd.DataFrame:
+    """One row a run and validity check, and `ablated_part_breaks` against the undefended network of its study."""
+    records = [read(path) for path in paths]
+    plain = {
+        (r["run"]["study"], r["run"]["seed"]): r["evaluations"]
+        for r in records
+        if (r["run"]["defense"], r["run"]["variant"]) == ("standard", "main")
+    }
+    rows = []
+    for record in records:
+        run, found = record["run"], list(record["checks"])
+        undefended = plain.get((run["study"], run["seed"]))
+        if run["defense"] != "standard" and undefended:
+            found.append(ablated_part_breaks(undefended, record["evaluations"]))
+        rows += [
+            {**run, "check": c["name"], **{k: c[k] for k in ("value", "limit", "passed", "why")}}
+            for c in found
+        ]
+    return pd.DataFrame(rows)
+
+
 def _row(evaluation: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: evaluation[k] for k in (*COLUMNS[4:], "view", "seconds", "max_perturbation")}
+    kept = {k: evaluation[k] for k in (*COLUMNS[4:], "view", "seconds", "max_perturbation", "info")}
     return {**kept, "correct": unpack(evaluation["correct"], evaluation["n"])}
 
 

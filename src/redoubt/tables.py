@@ -13,11 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from redoubt import results
+from redoubt import comparisons, results
 from redoubt.provenance import read_json, write_whole
-from redoubt.statistics import mcnemar, paired_difference, wilson
+from redoubt.statistics import wilson
 
 FIRST = ["clean", "fgsm", "pgd", "screen", "autoattack", "worst"]
+
+COMPARED = (
+    "Points of accuracy on the same images and seeds; 95 % bootstrap over images and seeds, and the exact McNemar test "
+    "where there is one seed. `direction` speaks where the interval leaves out 0."
+)
 
 
 @dataclass(frozen=True)
@@ -60,34 +65,6 @@ def accuracy_table(tidy: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pairs_table(tidy: pd.DataFrame) -> pd.DataFrame:
-    """Each main variant against PGD-AT on the same images and seeds, under the strongest attack both faced."""
-    rows = []
-    for study, group in tidy[tidy["variant"] == "main"].groupby("study", sort=False):
-        base = group[group["defense"] == "pgd_at"]
-        for defense, other in group.groupby("defense", sort=False):
-            if defense == "pgd_at" or base.empty:
-                continue
-            for name in [
-                n for n in ("clean", "screen", "autoattack") if n in set(base["name"]) & set(other["name"])
-            ]:
-                a = other[other["name"] == name].set_index("seed")["correct"]
-                b = base[base["name"] == name].set_index("seed")["correct"]
-                seeds = sorted(set(a.index) & set(b.index))
-                if not seeds:
-                    continue
-                left, right = np.stack([a[s] for s in seeds]), np.stack([b[s] for s in seeds])
-                d = paired_difference(left, right)
-                rows.append(
-                    {
-                        "study": study, "defense": defense, "against": "pgd_at", "attack": name, "seeds": len(seeds),
-                        "difference": f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]",
-                        "McNemar p": f"{mcnemar(left.ravel(), right.ravel()):.2g}" if len(seeds) == 1 else "",
-                    }
-                )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def evidence_table(tidy: pd.DataFrame) -> pd.DataFrame:
     """Every evaluation: one row a run and attack, as counts, so that any cell above can be made again by hand."""
     kept = ["study", "defense", "variant", "seed", "name", "attack", "view", "checkpoint", "norm", "eps", "n"]
@@ -96,6 +73,30 @@ def evidence_table(tidy: pd.DataFrame) -> pd.DataFrame:
     cells["correct"] = [int(c.sum()) for c in tidy["correct"]]
     cells["largest perturbation"] = [f"{v:.6f}" for v in tidy["max_perturbation"]]
     return cells
+
+
+def checks_table(checks: pd.DataFrame) -> pd.DataFrame:
+    """Each validity check of each variant: how many seeds passed it, and the value of the first that did not."""
+    rows = []
+    for keys, group in checks.groupby(["study", "defense", "variant", "check"], sort=False):
+        shown = group[~group["passed"]] if not group["passed"].all() else group
+        first = shown.iloc[0]
+        rows.append(
+            {
+                **dict(zip(("study", "defense", "variant", "check"), keys, strict=True)),
+                "passed": f"{int(group['passed'].sum())} of {len(group)}",
+                "value": f"{first['value']:.4g}",
+                "limit": f"{first['limit']:.4g}",
+                "what it says": first["why"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def flags(checks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """How many validity checks failed for each variant, over its seeds; empty where none did."""
+    failed = checks.assign(failed=~checks["passed"]).groupby(by, sort=False)["failed"].sum()
+    return failed.map(lambda n: f"{n} failed" if n else "").rename("checks").reset_index()
 
 
 def training_table(records: list[dict]) -> pd.DataFrame:
@@ -107,6 +108,7 @@ def training_table(records: list[dict]) -> pd.DataFrame:
             {
                 **r["run"],
                 "epochs": len(r["history"]),
+                "seconds": f"{r['seconds']:.1f}",
                 "selected epoch": r["best_epoch"] + 1,
                 "selected on": r["selected_on"],
                 "validation clean": f"{100 * best['clean']:.1f}",
@@ -119,29 +121,47 @@ def training_table(records: list[dict]) -> pd.DataFrame:
 
 def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
     """Every table that the evidence can feed."""
-    tidy = results.frame(result_files)
+    tidy, checks = results.frame(result_files), results.checks(result_files)
     sources = [p.as_posix() for p in result_files]
     main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
-    by = ["study", "defense"]
+    by, cell = ["study", "defense"], ["study", "defense", "variant"]
     tables = [
         Table(
             "main",
             "Accuracy in percent, natural and under attack; mean ± standard deviation over seeds, or the value with "
-            "its Wilson 95 % interval where there is one seed. `worst` is the minimum over attacks, image by image.",
-            accuracy_table(main, by),
+            "its Wilson 95 % interval where there is one seed. `worst` is the minimum, image by image, over the "
+            "attacks that every seed faced; `checks` counts failed validity checks, listed in the table of that name.",
+            accuracy_table(main, by).merge(flags(checks[checks["variant"] == "main"], by), on=by),
             sources,
         ),
         Table(
             "variants",
             "Every variant of every defense, as in `main`.",
-            accuracy_table(tidy, ["study", "defense", "variant"]),
+            accuracy_table(tidy, cell).merge(flags(checks, cell), on=cell),
+            sources,
+        ),
+        Table("pairs", f"Each defense minus PGD-AT and TRADES. {COMPARED}", comparisons.pairs(tidy), sources),
+        Table(
+            "ablations", f"Each variant minus the main one. {COMPARED}", comparisons.ablations(tidy), sources
+        ),
+        Table(
+            "best_last",
+            f"Robust overfitting: the selected weights minus the last ones. {COMPARED}",
+            comparisons.best_against_last(tidy),
             sources,
         ),
         Table(
-            "pairs",
-            "Accuracy minus that of PGD-AT in points, on the same images and seeds; 95 % bootstrap over images and "
-            "seeds, and the exact McNemar test where there is one seed.",
-            pairs_table(tidy),
+            "confidence",
+            "Accuracy in percent of the half of the test images with the lower natural loss and of the other half, by "
+            "radius; a negative radius lowers the loss (inverse adversary).",
+            comparisons.confidence_halves(tidy),
+            sources,
+        ),
+        Table(
+            "checks",
+            "Whether the numbers can be believed: every validity check, how many seeds passed it, and the value of the "
+            "first seed, or of the first that failed.",
+            checks_table(checks),
             sources,
         ),
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
@@ -150,7 +170,7 @@ def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
         records = [read_json(p, "redoubt train") for p in record_files]
         named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
-    return tables
+    return [t for t in tables if len(t.cells)]
 
 
 def write(tables: list[Table], folder: Path, listing: Path) -> None:
