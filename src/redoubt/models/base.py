@@ -1,16 +1,61 @@
-"""What all classifiers share: normalisation inside, features and head."""
+"""What all classifiers share: normalisation inside, named stages, penultimate features, a linear head."""
 
 import torch
 from torch import Tensor, nn
 
+from redoubt.errors import RedoubtError, nearest
+
+# Mean and standard deviation of the training pixels, one value a channel, of images in [0, 1]. ImageNet's are
+# torchvision's; the others are computed from the training split (tests/models recompute MNIST's and CIFAR-10's).
+STATISTICS = {
+    "mnist": ((0.1307,), (0.3081,)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
 
 class Normalize(nn.Module):
-    """(x - mean) / std by channel; the default maps [0, 1] to [-1, 1]."""
+    """(x - mean) / std by channel.
 
-    def __init__(self, channels: int, mean: float = 0.5, std: float = 0.5):
+    Args:
+        channels: of the images.
+        normalize: `symmetric` (the default of every classifier) maps [0, 1] to [-1, 1] and needs no statistics of
+            the data; None leaves pixels as they are (CURE's, TRADES' and MART's choice); a data set's name
+            subtracts its training mean and divides by its standard deviation (`STATISTICS`).
+
+    Raises:
+        RedoubtError: an unknown name, or statistics of images with another number of channels.
+    """
+
+    def __init__(self, channels: int, normalize: str | None = "symmetric"):
         super().__init__()
-        self.register_buffer("mean", torch.full((1, channels, 1, 1), mean))
-        self.register_buffer("std", torch.full((1, channels, 1, 1), std))
+        same = {
+            "symmetric": ((0.5,) * channels, (0.5,) * channels),
+            None: ((0.0,) * channels, (1.0,) * channels),
+        }
+        known = {**same, **STATISTICS}
+        if normalize not in known:
+            allowed = ["symmetric", "null", *STATISTICS]
+            raise RedoubtError(
+                "unknown normalization",
+                key="normalize",
+                value=normalize,
+                allowed=allowed,
+                nearest=nearest(normalize, allowed),
+            )
+        mean, std = known[normalize]
+        if len(mean) != channels:
+            fitting = ["symmetric", "null", *(k for k, v in STATISTICS.items() if len(v[0]) == channels)]
+            raise RedoubtError(
+                f"{normalize} images have {len(mean)} channels, these have {channels}",
+                key="normalize",
+                value=normalize,
+                allowed=fitting,
+            )
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
@@ -19,14 +64,22 @@ class Normalize(nn.Module):
 class Classifier(nn.Module):
     """head(features(x)): `stages` maps normalised pixels to (N, D), `head` maps those to logits.
 
-    Attributes:
+    Args:
+        in_channels: of the images.
         stages: named parts in order, stem first; CURE's block study freezes them by name.
         head: nn.Linear(D, num_classes).
+        normalize: see `Normalize`.
     """
 
-    def __init__(self, in_channels: int, stages: dict[str, nn.Module], head: nn.Linear):
+    def __init__(
+        self,
+        in_channels: int,
+        stages: dict[str, nn.Module],
+        head: nn.Linear,
+        normalize: str | None = "symmetric",
+    ):
         super().__init__()
-        self.normalize = Normalize(in_channels)
+        self.normalize = Normalize(in_channels, normalize)
         self.stages = nn.ModuleDict(stages)
         self.head = head
 
@@ -38,15 +91,19 @@ class Classifier(nn.Module):
         return x.flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) of [0, 1] pixels (N, C, H, W)."""
         return self.head(self.features(x))
 
     def blocks(self) -> dict[str, list[nn.Module]]:
-        """Named blocks from stem to head."""
+        """Named blocks in order: stem, block1 …, head. Together they hold every parameter once."""
         return {**{name: [stage] for name, stage in self.stages.items()}, "head": [self.head]}
 
 
 class Pool(nn.Module):
-    """The mean over all positions: (N, C, H, W) -> (N, C)."""
+    """The mean over all positions: (N, C, H, W) -> (N, C).
+
+    Not nn.AdaptiveAvgPool2d, whose backward pass on CUDA has no deterministic version.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))

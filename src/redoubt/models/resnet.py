@@ -1,37 +1,61 @@
-"""ResNet-18, -34, -50 (He et al. 2016): torchvision's networks, with the CIFAR stem for small images."""
+"""ResNet-18, -34, -50, -101 (He et al. 2016): torchvision's networks behind the stem that the image size asks for."""
 
 from torch import nn
 
-from redoubt.models.base import Classifier
+from redoubt.errors import RedoubtError, nearest
+from redoubt.models.base import Classifier, Pool
 
-SMALL = 64  # up to this side, a 3x3 stem of stride 1 and no pooling, as is usual for CIFAR and Tiny-ImageNet
+SMALL = 64  # up to this side the default stem keeps the resolution, as is usual for CIFAR and Tiny-ImageNet
+
+# name: (kernel, stride, padding, max pooling)
+STEMS = {
+    "cifar": (3, 1, 1, False),  # CURE's ResNet-18, and nearly everybody's
+    "unpadded": (3, 1, 0, False),  # AFD's training code: 30x30 maps from 32x32 images
+    "strided": (3, 2, 1, True),  # AToP's code, on images enlarged to 256x256
+    "imagenet": (7, 2, 3, True),  # CURE's code for its ResNet-50 and -101, on CIFAR too
+}
 
 
-def _resnet(depth: int, num_classes: int, in_channels: int, image_size: int) -> Classifier:
+def _stem(name: str, in_channels: int, network: nn.Module) -> nn.Sequential:
+    kernel, stride, padding, pooled = STEMS[name]
+    conv = nn.Conv2d(in_channels, 64, kernel, stride, padding, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does its own
+    layers = [conv, network.bn1, network.relu]
+    return nn.Sequential(*layers, network.maxpool) if pooled else nn.Sequential(*layers)
+
+
+def resnet(
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    depth: int,
+    stem: str = "auto",
+    normalize: str | None = "symmetric",
+) -> Classifier:
+    """ResNet-`depth`, on images of any size.
+
+    With the CIFAR stem and ten classes ResNet-18 has 11,173,962 parameters; with the ImageNet stem and 1,000
+    classes ResNet-34, -50 and -101 have 21,797,672, 25,557,032 and 44,549,160.
+
+    Args:
+        depth: 18, 34, 50 or 101, as the registered name says.
+        stem: `auto` is `cifar` up to 64 pixels and `imagenet` above; `STEMS` has the papers' others.
+
+    Raises:
+        RedoubtError: an unknown stem.
+    """
     from torchvision import models
 
+    allowed = ["auto", *STEMS]
+    if stem not in allowed:
+        raise RedoubtError(
+            "unknown stem", key="stem", value=stem, allowed=allowed, nearest=nearest(stem, allowed)
+        )
+    if stem == "auto":
+        stem = "cifar" if image_size <= SMALL else "imagenet"
     network = getattr(models, f"resnet{depth}")(num_classes=num_classes)
-    if image_size <= SMALL:
-        stem = [nn.Conv2d(in_channels, 64, 3, 1, 1, bias=False), network.bn1, network.relu]
-    else:
-        conv = network.conv1 if in_channels == 3 else nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
-        stem = [conv, network.bn1, network.relu, network.maxpool]
-    stages = {"stem": nn.Sequential(*stem)}
+    stages = {"stem": _stem(stem, in_channels, network)}
     stages |= {f"block{i}": getattr(network, f"layer{i}") for i in range(1, 5)}
-    stages["pool"] = network.avgpool
-    return Classifier(in_channels, stages, network.fc)
-
-
-def resnet18(*, num_classes: int, in_channels: int, image_size: int) -> Classifier:
-    """11.17 M parameters with the CIFAR stem and ten classes."""
-    return _resnet(18, num_classes, in_channels, image_size)
-
-
-def resnet34(*, num_classes: int, in_channels: int, image_size: int) -> Classifier:
-    """21.80 M parameters with 1,000 classes at 224 pixels."""
-    return _resnet(34, num_classes, in_channels, image_size)
-
-
-def resnet50(*, num_classes: int, in_channels: int, image_size: int) -> Classifier:
-    """25.56 M parameters with 1,000 classes at 224 pixels."""
-    return _resnet(50, num_classes, in_channels, image_size)
+    stages["pool"] = Pool()
+    return Classifier(in_channels, stages, network.fc, normalize)

@@ -11,7 +11,14 @@ def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
-def small_cnn(*, num_classes: int, in_channels: int, image_size: int, width: int = 16) -> Classifier:
+def small_cnn(
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    width: int = 16,
+    normalize: str | None = "symmetric",
+) -> Classifier:
     """Convolutions of width, 2 width, 4 width with batch norm; the last two halve the image; no pooling.
 
     Args:
@@ -23,4 +30,4 @@ def small_cnn(*, num_classes: int, in_channels: int, image_size: int, width: int
         "block1": _conv(width, 2 * width, 2),
         "block2": _conv(2 * width, 4 * width, 2),
     }
-    return Classifier(in_channels, stages, nn.Linear(4 * width * side * side, num_classes))
+    return Classifier(in_channels, stages, nn.Linear(4 * width * side * side, num_classes), normalize)

@@ -6,7 +6,9 @@ from redoubt.errors import RedoubtError
 from redoubt.models.base import Classifier
 
 
-def lenet5(*, num_classes: int, in_channels: int, image_size: int) -> Classifier:
+def lenet5(
+    *, num_classes: int, in_channels: int, image_size: int, normalize: str | None = "symmetric"
+) -> Classifier:
     """61,706 parameters for one channel of 28x28 (padded to 32x32) or 32x32 and ten classes.
 
     Raises:
@@ -23,4 +25,4 @@ def lenet5(*, num_classes: int, in_channels: int, image_size: int) -> Classifier
         "block2": nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
         "dense": nn.Sequential(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
     }
-    return Classifier(in_channels, stages, nn.Linear(84, num_classes))
+    return Classifier(in_channels, stages, nn.Linear(84, num_classes), normalize)

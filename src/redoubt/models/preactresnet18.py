@@ -24,8 +24,15 @@ class PreActBlock(nn.Module):
         return self.conv2(F.relu(self.bn2(self.conv1(active)))) + identity
 
 
-def preactresnet18(*, num_classes: int, in_channels: int, image_size: int, width: int = 64) -> Classifier:
-    """Four stages of two blocks; 11.17 M parameters at width 64 with ten classes.
+def preactresnet18(
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    width: int = 64,
+    normalize: str | None = "symmetric",
+) -> Classifier:
+    """Four stages of two blocks; 11,172,170 parameters at width 64 with ten classes, on images of any size.
 
     Args:
         width: channels of the first stage.
@@ -39,4 +46,4 @@ def preactresnet18(*, num_classes: int, in_channels: int, image_size: int, width
         )
         inputs = outputs
     stages["pool"] = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), Pool())
-    return Classifier(in_channels, stages, nn.Linear(inputs, num_classes))
+    return Classifier(in_channels, stages, nn.Linear(inputs, num_classes), normalize)
