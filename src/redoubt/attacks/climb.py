@@ -20,9 +20,7 @@ from redoubt.attacks.targets import first_rows
 class _Rows:
     """One climb each; every field's first dimension is the row."""
 
-    owner: (
-        Tensor  # the example that the row attacks: several rows of one example where targets run side by side
-    )
+    owner: Tensor  # its example; several rows share one where targets run side by side
     x: Tensor
     low: Tensor  # the linf ball cut with [0, 1]
     high: Tensor

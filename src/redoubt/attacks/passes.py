@@ -133,7 +133,8 @@ class Passes(Counted):
             with torch.enable_grad():
                 logits = self.model(piece)
                 gaps = logits - logits.gather(1, y[:, None])
-            slopes = [torch.autograd.grad(g.sum(), piece, retain_graph=True)[0] for g in gaps.unbind(1)]
+                sums = gaps.sum(0).unbind()
+            slopes = [torch.autograd.grad(each, piece, retain_graph=True)[0] for each in sums]
             return gaps.detach(), torch.stack(slopes, 1)
 
         return self._in_pieces(work, classes, x, y)

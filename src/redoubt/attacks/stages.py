@@ -147,7 +147,7 @@ class _Run:
         if not len(standing):
             return
         self._begin()
-        together = max(1, TOGETHER[self.x.device.type] // (batch_size * self.x[0].numel()))
+        together = max(1, TOGETHER["cuda" if self.x.is_cuda else "cpu"] // (batch_size * self.x[0].numel()))
         for index in standing.split(batch_size * together):
             sizes = [len(part) for part in index.split(batch_size)]
             draws = [torch.Generator().manual_seed(self.seed) for _ in sizes]
