@@ -27,6 +27,20 @@ def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(correct / n, ci.low, ci.high)
 
 
+def nrr(clean: float, robust: float) -> float:
+    """Natural-robustness ratio 2 clean robust / (clean + robust): CURE, Gowda et al. 2024, equation 9.
+
+    Args:
+        clean, robust: accuracies in the same unit, shares or percent; the result has that unit, 0 where both are 0.
+
+    Raises:
+        ValueError: a negative accuracy.
+    """
+    if min(clean, robust) < 0:
+        raise ValueError("accuracies are not negative")
+    return 2 * clean * robust / (clean + robust) if clean + robust else 0.0
+
+
 def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
     """Exact two-sided p-value that two defenses are equally often right on the same images (McNemar 1947).
 

@@ -13,6 +13,9 @@ _REGISTRY = {
     "uiat": ("redoubt.defenses.uiat", "Uiat"),
     "fgsm_rs": ("redoubt.defenses.single_step", "FgsmRs"),
     "n_fgsm": ("redoubt.defenses.single_step", "NFgsm"),
+    "cure": ("redoubt.defenses.cure", "Cure"),
+    "cure_eff": ("redoubt.defenses.cure", "CureEff"),
+    "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
 }
 
 

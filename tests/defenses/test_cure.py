@@ -1,0 +1,333 @@
+"""CURE against slow, literal transcriptions of its equations, and its limits."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from redoubt.config import Training
+from redoubt.defenses.base import Batch, State
+from redoubt.defenses.cure import Cure, CureEff, block_of, masks
+from redoubt.defenses.trades import Trades
+from redoubt.statistics import nrr
+from redoubt.training import optimizer
+
+EPS = 0.2
+
+
+class Tiny(nn.Module):
+    """Two linear layers with batch norm on 1x2x2 images."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages = nn.ModuleDict({"block1": nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh())})
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.head(self.stages["block1"](x.flatten(1)))
+
+
+def draws(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def tiny(kind=Cure, lr=0.1, weight_decay=0.01, momentum=0.9, **params):
+    torch.manual_seed(0)
+    defense = kind(
+        shape=(3, 1, 2), architecture={}, threat={"norm": "linf", "eps": EPS}, params=kind.Params(**params)
+    )
+    defense.classifier = Tiny
+    model = defense.build().double().train()
+    x, y = torch.rand(6, 1, 2, 2, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1, 1])
+    make = optimizer(Training(source="test", epochs=1, lr=lr, weight_decay=weight_decay, momentum=momentum))
+    state = State(model, defense.optimizers(model, make), draws(), epochs=4)
+    return defense, Batch(x, y, torch.arange(6)), state
+
+
+def moved(model):
+    """theta_rev apart from theta, so that L_CR and its gradient are not zero."""
+    with torch.no_grad():
+        for p in model.revision.parameters():
+            p.add_(0.3 * torch.randn(p.shape, generator=draws(4), dtype=p.dtype))
+    return model
+
+
+def ce_by_hand(z, y):
+    return sum(-torch.log(torch.exp(z[i, y[i]]) / torch.exp(z[i]).sum()) for i in range(len(y))) / len(y)
+
+
+def kl_by_hand(z_p, z_q):
+    """KL(p || q) averaged over the batch, from logits."""
+    total = 0.0
+    for a, b in zip(z_p, z_q, strict=True):
+        p, q = torch.exp(a) / torch.exp(a).sum(), torch.exp(b) / torch.exp(b).sum()
+        total = total + sum(p[k] * torch.log(p[k] / q[k]) for k in range(len(p)))
+    return total / len(z_p)
+
+
+def gradients_by_hand(model, batch, x_adv, c):
+    """The gradient of the loss and the score of each weight, as the equations and the code's mode say."""
+    theta, theta_rev = copy.deepcopy(model.classifier), copy.deepcopy(model.revision)
+    z_n, z_a = theta(batch.x), theta(x_adv)
+    r_n, r_a = theta_rev(batch.x).detach(), theta_rev(x_adv).detach()
+    ce_n, ce_a = ce_by_hand(z_n, batch.y), ce_by_hand(z_a, batch.y)
+    consistency = kl_by_hand(r_n, z_n) + kl_by_hand(r_a, z_a)
+    if c.score == "code":
+        loss = c.alpha * ce_n + (1 - c.alpha) * ce_a + c.gamma * consistency
+    else:
+        loss = ce_n + c.beta * kl_by_hand(z_n, z_a) + c.gamma * consistency
+    names, weights = zip(*theta.named_parameters(), strict=True)
+    grad = lambda value: torch.autograd.grad(value, weights, retain_graph=True)
+    g, g_n, g_a = grad(loss), grad(ce_n), grad(ce_a)
+    if c.score == "code":
+        scores = [v.abs() for v in g]
+    else:
+        scores = [c.alpha * n.abs() + (1 - c.alpha) * a.abs() for n, a in zip(g_n, g_a, strict=True)]
+    return loss, dict(zip(names, g, strict=True)), dict(zip(names, scores, strict=True))
+
+
+def mask_by_hand(scores, p, scope):
+    """1 where a weight's score is not below the percentile, by numpy."""
+    scores = {k: v.numpy() for k, v in scores.items() if not k.startswith("head")}
+    every = np.concatenate([v.ravel() for v in scores.values()])
+    pool = {k: every if scope == "global" else v for k, v in scores.items()}
+    return {k: torch.from_numpy(~(v < np.percentile(pool[k], 100 * p))) for k, v in scores.items()}
+
+
+@pytest.mark.parametrize("scope", ["tensor", "global"])
+@pytest.mark.parametrize("score", ["equation_6", "code"])
+def test_a_step_is_the_papers_algorithm(score, scope, monkeypatch):
+    defense, batch, state = tiny(p=0.4, alpha=0.3, gamma=0.7, beta=1.5, score=score, scope=scope, r=0.0)
+    model = moved(state.model)
+    x_adv = (batch.x + 0.1).clamp(0, 1)
+    monkeypatch.setattr(defense, "adversary", lambda *_: x_adv)
+    loss, g, scores = gradients_by_hand(model, batch, x_adv, defense.params)
+    mask = mask_by_hand(scores, 0.4, scope)
+    before = {k: v.clone() for k, v in model.classifier.named_parameters()}
+    revision = {k: v.clone() for k, v in model.revision.named_parameters()}
+    metrics = defense.step(batch, state)
+    torch.testing.assert_close(metrics["loss"], loss.detach())
+    for name, now in model.classifier.named_parameters():
+        kept = mask[name] * g[name] if name in mask else g[name]
+        # First SGD step: momentum starts with the gradient; weight decay acts on every weight.
+        torch.testing.assert_close(now, before[name] - 0.1 * (kept + 0.01 * before[name]))
+    assert all(torch.equal(v, revision[k]) for k, v in model.revision.named_parameters())
+    assert all(p.grad is None and not p.requires_grad for p in model.revision.parameters())
+    shares = torch.cat([m.flatten() for m in mask.values()]).double().mean()
+    assert metrics["updated_block1"].item() == pytest.approx(shares.item())
+    assert 0 < shares < 1
+    flat = torch.cat([v.flatten() for k, v in g.items() if k.startswith("stages")])
+    torch.testing.assert_close(metrics["gradient_block1"], flat.abs().mean())
+
+
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_masks_are_numpys_percentiles_ties_included(p):
+    g = draws(3)
+    scores = {n: torch.rand(size, generator=g, dtype=torch.float64) for n, size in (("a", 11), ("b", (7, 3)))}
+    scores["tied"] = torch.tensor([0.0, 0, 0, 1, 1, 2])
+    scores["one"] = torch.tensor([0.5])
+    for scope in ("tensor", "global"):
+        double = {k: v.double() for k, v in scores.items()}
+        expected = mask_by_hand(double, p, scope)
+        found = masks(double, p, scope)
+        assert all(torch.equal(found[k], expected[k]) for k in scores)
+    assert masks(scores, p, "tensor")["one"].all()
+
+
+def test_the_head_is_never_conserved():
+    assert block_of("head.weight") == "head"
+    assert block_of("stages.block2.0.weight") == "block2"
+    defense, batch, state = tiny(p=0.9, conservation="strict", weight_decay=0.0)
+    before = state.model.classifier.head.weight.detach().clone()
+    defense.step(batch, state)
+    assert (state.model.classifier.head.weight != before).all()
+
+
+@pytest.mark.parametrize("conservation", ["strict", "gradient"])
+def test_conserved_weights_do_not_move_only_where_conservation_is_strict(conservation):
+    defense, batch, state = tiny(p=0.6, conservation=conservation)
+    chosen = []
+    original = Cure.update
+    defense.update = lambda theta, g, updated, s: (
+        chosen.append(updated),
+        original(defense, theta, g, updated, s),
+    )
+    for _ in range(3):
+        before = copy.deepcopy(dict(state.model.classifier.named_parameters()))
+        defense.step(batch, state)
+        for name, mask in chosen[-1].items():
+            now = dict(state.model.classifier.named_parameters())[name]
+            still = now[~mask] == before[name][~mask]
+            # Shifts of batch norm start at 0 and feel no decay: only matrices must move at every step.
+            if conservation == "strict" or mask.ndim == 2:
+                assert still.all() if conservation == "strict" else not still.any()
+            assert (now[mask] != before[name][mask]).any()
+
+
+def test_without_momentum_and_decay_published_conservation_is_strict():
+    runs = []
+    for conservation in ("strict", "gradient"):
+        defense, batch, state = tiny(momentum=0.0, weight_decay=0.0, conservation=conservation)
+        for _ in range(3):
+            defense.step(batch, state)
+        runs.append(state.model.state_dict())
+    assert all(torch.equal(runs[0][k], runs[1][k]) for k in runs[0])
+
+
+def test_revision_averages_parameters_with_its_warm_up_and_shares_no_storage():
+    defense, batch, state = tiny(r=1.0, d=0.7)
+    model = state.model
+    expected = {k: v.detach().clone() for k, v in model.revision.named_parameters()}
+    for t in range(1, 7):
+        defense.step(batch, state)
+        d = min(1 - 1 / (t + 1), 0.7)
+        for name, theta in model.classifier.named_parameters():
+            expected[name] = d * expected[name] + (1 - d) * theta.detach()
+            torch.testing.assert_close(dict(model.revision.named_parameters())[name], expected[name])
+    pairs = zip(model.classifier.state_dict().values(), model.revision.state_dict().values(), strict=True)
+    assert all(a.data_ptr() != b.data_ptr() for a, b in pairs)
+    bn, bn_rev = model.classifier.stages["block1"][1], model.revision.stages["block1"][1]
+    assert (
+        bn_rev.num_batches_tracked == bn.num_batches_tracked == 12
+    )  # its own statistics: two batches a step
+    assert not torch.equal(bn.running_mean, bn_rev.running_mean)
+
+
+def test_revising_leaves_theta_alone():
+    _, _, state = tiny()
+    before = copy.deepcopy(state.model.classifier.state_dict())
+    moved(state.model)
+    state.model.t += 1
+    state.model.revise(0.999)
+    assert all(torch.equal(v, before[k]) for k, v in state.model.classifier.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("decay", "epoch", "rate"), [("none", 3, 0.3), ("second_half", 1, 0.3), ("second_half", 3, 0.15)]
+)
+def test_the_revision_is_drawn_at_its_rate(decay, epoch, rate):
+    defense, _, state = tiny(r=0.3, r_decay=decay)
+    state.epoch, calls = epoch, []
+    state.model.revise = calls.append
+    torch.manual_seed(0)
+    for _ in range(2000):
+        defense.revise(state)
+    assert len(calls) / 2000 == pytest.approx(rate, abs=4 * math.sqrt(rate * (1 - rate) / 2000))
+    assert state.model.t == 2000
+
+
+def test_the_attack_climbs_the_divergence_of_equation_4_inside_the_ball():
+    defense, batch, state = tiny(noise=0.01, steps=4)
+    theta = copy.deepcopy(state.model.classifier).eval()
+    before = copy.deepcopy(state.model.classifier.state_dict())
+    noise = torch.empty_like(batch.x).normal_(generator=draws())
+    z = (batch.x + 0.01 * noise).clamp(0, 1)
+    p = theta(batch.x).detach()
+    for _ in range(4):
+        z = z.detach().requires_grad_()
+        (g,) = torch.autograd.grad(kl_by_hand(p, theta(z)), z)
+        z = z.detach() + 0.25 * EPS * g.sign()
+        z = torch.minimum(torch.maximum(z, batch.x - EPS), batch.x + EPS).clamp(0, 1)
+    torch.testing.assert_close(defense.adversary(batch, state), z)
+    assert all(torch.equal(v, before[k]) for k, v in state.model.classifier.state_dict().items())
+    assert state.model.classifier.training
+
+
+def small(kind, steps=3, **params):
+    defense = kind(
+        shape=(10, 1, 8),
+        architecture={"name": "small_cnn", "options": {"width": 4}},
+        threat={"norm": "linf", "eps": EPS},
+        params=kind.Params(**params),
+    )
+    torch.manual_seed(0)
+    model = defense.build().train()
+    make = optimizer(Training(source="test", epochs=1, lr=0.05))
+    state = State(model, defense.optimizers(model, make), draws(), epochs=4)
+    batch = Batch(torch.rand(12, 1, 8, 8, generator=draws(1)), torch.arange(12) % 10, torch.arange(12))
+    for _ in range(steps):
+        defense.step(batch, state)
+    return defense, state, batch
+
+
+def test_without_mask_and_consistency_it_is_its_base_loss_weight_for_weight():
+    defense, state, _ = small(Cure, p=0.0, gamma=0.0)
+    base = small(Trades, beta=1.0)[1].model.state_dict()
+    ours = defense.deployed(state.model).state_dict()
+    assert list(ours) == list(base)
+    assert all(torch.equal(ours[k], base[k]) for k in base)
+    other = small(Cure, p=0.0, gamma=1.0)[1].model.classifier.state_dict()
+    assert any(not torch.equal(other[k], base[k]) for k in base)
+
+
+def test_random_masks_conserve_the_same_share():
+    defense, state, batch = small(Cure, steps=0, p=0.3, score="random")
+    other, twin, _ = small(Cure, steps=0, p=0.3)
+    a, b = defense.step(batch, state), other.step(batch, twin)
+    assert a["updated_block1"] == b["updated_block1"]
+    assert not torch.equal(
+        state.model.classifier.stages["block1"][0].weight, twin.model.classifier.stages["block1"][0].weight
+    )
+
+
+def test_it_goes_on_from_a_state_dict():
+    defense, state, batch = small(Cure, r=1.0)
+    twin = defense.build().train()
+    make = optimizer(Training(source="test", epochs=1, lr=0.05))
+    twin.load_state_dict(copy.deepcopy(state.model.state_dict()))
+    other = State(twin, defense.optimizers(twin, make), draws(7), epochs=4)
+    other.optimizers["model"].load_state_dict(copy.deepcopy(state.optimizers["model"].state_dict()))
+    state.generator = draws(7)
+    for s in (state, other):
+        defense.step(batch, s)
+    a, b = state.model.state_dict(), twin.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert a["t"] == 4
+
+
+def test_both_networks_start_from_the_naturally_trained_one_and_theta_is_deployed():
+    defense, state, _ = small(Cure)
+    source = defense.classifier()
+    defense.initialize(state.model, source)
+    for name in ("classifier", "revision"):
+        mine = getattr(state.model, name).state_dict()
+        assert all(torch.equal(v, mine[k]) for k, v in source.state_dict().items())
+    assert state.model.t == 0
+    assert defense.deployed(state.model) is state.model.classifier
+    other = small(Cure, steps=0, deploys="theta_rev")
+    assert other[0].deployed(other[1].model) is other[1].model.revision
+
+
+def test_cure_eff_trains_naturally_then_copies_once_and_switches():
+    defense, state, batch = small(CureEff, steps=0, switch=0.5, r=0.0)
+    natural = copy.deepcopy(state.model.classifier)
+    sgd = optimizer(Training(source="test", epochs=1, lr=0.05))(natural.parameters())
+    for state.epoch in range(2):
+        assert set(defense.step(batch, state)) == {"loss"}
+        sgd.zero_grad()
+        F.cross_entropy(natural(batch.x), batch.y).backward()
+        sgd.step()
+    held = natural.state_dict()
+    assert all(torch.equal(v, held[k]) for k, v in state.model.classifier.state_dict().items())
+    assert all(torch.equal(v, held[k]) for k, v in state.model.revision.state_dict().items())
+    for state.epoch in (2, 3):
+        metrics = defense.step(batch, state)
+        assert metrics["kl"] > 0
+    assert metrics["consistency"] > 0  # theta has left theta_rev: they do not share storage
+    assert torch.equal(state.model.revision.head.weight, held["head.weight"])
+    assert state.model.t == 2
+    assert defense.starts_from is None
+
+
+def test_nrr_is_the_harmonic_mean():
+    assert nrr(86.76, 52.48) == pytest.approx(
+        65.40, abs=0.005
+    )  # table 1's own cells, whose printed NRR is 65.04
+    assert nrr(0.8, 0.8) == pytest.approx(0.8)
+    assert nrr(0.0, 0.0) == nrr(0.9, 0.0) == 0
+    with pytest.raises(ValueError, match="negative"):
+        nrr(-0.1, 0.5)
