@@ -50,6 +50,7 @@ def trained(width: int, eps: float, epochs: int, seed: int) -> nn.Sequential:
             optimiser.zero_grad()
             nn.functional.cross_entropy(model(b), labels).backward()
             optimiser.step()
+    model.zero_grad()
     return model.eval()
 
 

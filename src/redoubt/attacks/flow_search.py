@@ -91,8 +91,8 @@ def lbfgs(search: Search) -> Tensor:
     w = torch.atanh((search.start / search.bound).clamp(-EDGE, EDGE)).flatten(1)
     loss, gradient = at(w, rows)
     moves, bends = [], []
+    keep = search.going_on(rows)
     for _ in range(search.steps):
-        keep = search.going_on(rows)
         rows, w, loss, gradient = (t[keep] for t in (rows, w, loss, gradient))
         moves, bends = [m[keep] for m in moves], [b[keep] for b in bends]
         if not len(rows):
@@ -101,6 +101,8 @@ def lbfgs(search: Search) -> Tensor:
         w_next, loss_next, gradient_next = _line_search(at, w, rows, loss, gradient, direction)
         moves = [*moves, w_next - w][-HISTORY:]
         bends = [*bends, gradient_next - gradient][-HISTORY:]
+        # An example whose line search found nothing has arrived: the next search would be the same.
+        keep = search.going_on(rows) & (loss_next < loss)
         w, loss, gradient = w_next, loss_next, gradient_next
     return search.best
 

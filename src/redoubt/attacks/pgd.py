@@ -67,7 +67,8 @@ def pgd(
     counted, lucky = expectation(model, eot), is_random(model, x)
     size = 2.5 * eps / max(steps, 1) if step_size is None else step_size
     how = Climb(eps, norm, steps, size, stop=early_stop and not lucky, keep_last=lucky)
-    clean = predict(counted, x, batch_size) if plan.needs_clean or how.stop else None
+    answer = counted if eot == 1 else counted.mean
+    clean = predict(answer, x, batch_size) if plan.needs_clean or how.stop else None
     draws = generator(x.device, seed, "pgd")
     best = _Found(x)
     if how.stop:  # what is wrong already stays wrong: robust accuracy never exceeds clean accuracy
