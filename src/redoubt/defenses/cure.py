@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from redoubt.attacks.engine import evaluating
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
 
@@ -125,18 +126,15 @@ class Cure(Defense):
         theta, x = state.model.classifier, batch.x
         noise = torch.empty_like(x).normal_(generator=state.generator)
         start = (x + (self.params.noise * noise).clamp(-self.eps, self.eps)).clamp(0, 1)
-        was_training = theta.training
-        theta.eval()
-        with torch.no_grad():
+        with evaluating(theta), torch.no_grad():
             log_p = theta(x).log_softmax(1)
-        theta.train(was_training)
         return self.perturb(theta, batch, state, lambda z: kl(log_p, theta(z).log_softmax(1)), start)
 
     def losses(self, batch: Batch, x_adv: Tensor, model: Revised) -> dict[str, Tensor]:
         """The scalars of section 4, averaged over the batch.
 
         Returns:
-            natural: CE(p(x), y). adversarial: CE(p(x_adv), y), in RGP only. kl: KL(p(x) || p(x_adv)).
+            natural: CE(p(x), y). adversarial: CE(p(x_adv), y), of the code's loss and RGP. kl: KL(p(x) || p(x_adv)).
             consistency: L_CR, equation 8, whose theta_rev side has no gradient; absent where gamma is 0.
         """
         z_n, z_a = model.classifier(batch.x), model.classifier(x_adv)
@@ -182,19 +180,16 @@ class Cure(Defense):
         terms = self.losses(batch, x_adv, model)
         loss = self.total(terms)
         theta = dict(model.classifier.named_parameters())
-        conservable = [name for name in theta if block_of(name) != "head"]
-        gradients = dict(
-            zip(theta, torch.autograd.grad(loss, list(theta.values()), retain_graph=True), strict=True)
-        )
-        updated = {}
+        g = torch.autograd.grad(loss, list(theta.values()), retain_graph=True)
+        gradients, updated = dict(zip(theta, g, strict=True)), {}
         if c.p:
-            weights = [theta[name] for name in conservable]
-            s = self.rgp(terms, weights, [gradients[name] for name in conservable], state)
-            updated = masks(dict(zip(conservable, s, strict=True)), c.p, c.scope)
+            names = [name for name in theta if block_of(name) != "head"]
+            s = self.rgp(terms, [theta[n] for n in names], [gradients[n] for n in names], state)
+            updated = masks(dict(zip(names, s, strict=True)), c.p, c.scope)
         self.update(theta, gradients, updated, state)
         self.revise(state)
-        logged = {k: v.detach() for k, v in terms.items()}
-        return {"loss": loss.detach(), **logged, **self.prominence(gradients, updated)}
+        logged = {k: v.detach() for k, v in {"loss": loss, **terms}.items()}
+        return {**logged, **self.prominence(gradients, updated)}
 
     def update(self, theta: dict[str, Tensor], gradients: dict, updated: dict, state: State) -> None:
         """One step of the optimizer on the masked gradients; `strict` puts conserved weights back where they were.
