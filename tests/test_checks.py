@@ -168,3 +168,20 @@ def test_reading_a_record_needs_no_torch():
 
     code = "import sys, redoubt.checks; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_inverse_attack_may_raise_the_accuracy_with_its_radius():
+    rows = [
+        {
+            "name": f"inverse@{eps}",
+            "attack": "inverse",
+            "checkpoint": "best",
+            "norm": "linf",
+            "eps": eps,
+            "params": {},
+            "n": 4,
+            "correct": pack(np.array(bits, bool)),
+        }
+        for eps, bits in ((0.1, [1, 1, 0, 0]), (0.2, [1, 1, 1, 1]))
+    ]
+    assert checks.success_grows_with_eps(rows) is None

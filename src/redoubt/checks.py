@@ -139,7 +139,7 @@ def success_grows_with_eps(evaluations: list[Evaluation]) -> Check | None:
     """The same attack breaks at least as much in a larger ball. None without two radii."""
     sweeps = defaultdict(list)
     for e in evaluations:
-        if e["attack"] not in NO_BALL:
+        if e["attack"] not in (*NO_BALL, "inverse"):  # an inverse adversary is to raise the accuracy
             fixed = {k: v for k, v in e["params"].items() if k != "step_size"}
             key = [
                 e["attack"],
