@@ -32,11 +32,7 @@ _CLASSIFIERS = {
     "wrn70_16": ("wrn", {"depth": 70, "widen": 16}),
     "vgg19": ("vgg19", {}),
 }
-_PURIFIERS = {
-    "inpainter": ("inpainter", {}),
-    "mae": ("mae", {}),
-    "extrapolator": ("extrapolator", {}),
-}
+_PURIFIERS: dict[str, tuple[str, dict]] = {}
 _SHAPE = {"num_classes", "in_channels", "image_size", "channels"}
 
 
