@@ -1,4 +1,4 @@
-"""Classifiers and purifiers by name: `classifier("resnet18", num_classes=10, in_channels=3, image_size=32)`.
+"""Classifiers by name: `classifier("resnet18", num_classes=10, in_channels=3, image_size=32)`.
 
 One file a family, imported when one of its networks is first asked for: naming a network costs no torch import, and
 editing one family changes no other's fingerprint.
@@ -32,8 +32,7 @@ _CLASSIFIERS = {
     "wrn70_16": ("wrn", {"depth": 70, "widen": 16}),
     "vgg19": ("vgg19", {}),
 }
-_PURIFIERS: dict[str, tuple[str, dict]] = {}
-_SHAPE = {"num_classes", "in_channels", "image_size", "channels"}
+_SHAPE = {"num_classes", "in_channels", "image_size"}
 
 
 def names() -> list[str]:
@@ -41,13 +40,8 @@ def names() -> list[str]:
     return list(_CLASSIFIERS)
 
 
-def purifiers() -> list[str]:
-    """The purifiers that a defense may name."""
-    return list(_PURIFIERS)
-
-
 def module_of(name: str) -> str:
-    """The import path of the file that holds a classifier or a purifier; RedoubtError for an unknown name."""
+    """The import path of the file that holds a classifier; RedoubtError for an unknown name."""
     return f"{__name__}.{_found(name)[0]}"
 
 
@@ -67,32 +61,13 @@ def classifier(name: str, *, num_classes: int, in_channels: int, image_size: int
     Raises:
         RedoubtError: an unknown name or option, with the nearest one; a shape or value that the network cannot take.
     """
-    _known(name, _CLASSIFIERS, "classifier")
     return _make(name, given, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
 
 
-def purifier(name: str, *, channels: int, image_size: int, **given) -> nn.Module:
-    """A freshly initialised network that restores images (N, channels, image_size, image_size).
-
-    The inpainter and the masked autoencoder take what `packing.pack` makes of an image in [-1, 1] and a mask; the
-    extrapolator takes trivial pixels in [0, 1]. Each one's file says more.
-
-    Raises:
-        RedoubtError: as for `classifier`.
-    """
-    _known(name, _PURIFIERS, "purifier")
-    return _make(name, given, channels=channels, image_size=image_size)
-
-
-def _known(name: str, table: dict, kind: str) -> None:
-    if name not in table:
-        raise RedoubtError(f"unknown {kind}", value=name, allowed=list(table), nearest=nearest(name, table))
-
-
 def _found(name: str) -> tuple[str, dict[str, int]]:
-    both = {**_CLASSIFIERS, **_PURIFIERS}
-    _known(name, both, "network")
-    return both[name]
+    if name not in _CLASSIFIERS:
+        raise RedoubtError("unknown classifier", value=name, allowed=names(), nearest=nearest(name, names()))
+    return _CLASSIFIERS[name]
 
 
 def _function(name: str):
