@@ -1,4 +1,4 @@
-"""Classifiers by name: `classifier("resnet18", num_classes=10, in_channels=3, image_size=32)`.
+"""Classifiers and purifiers by name: `classifier("resnet18", num_classes=10, in_channels=3, image_size=32)`.
 
 One file a family, imported when one of its networks is first asked for: naming a network costs no torch import, and
 editing one family changes no other's fingerprint.
@@ -32,7 +32,11 @@ _CLASSIFIERS = {
     "wrn70_16": ("wrn", {"depth": 70, "widen": 16}),
     "vgg19": ("vgg19", {}),
 }
-_SHAPE = {"num_classes", "in_channels", "image_size"}
+_PURIFIERS = {
+    "inpainter": ("inpainter", {}),
+    "mae": ("mae", {}),
+}
+_SHAPE = {"num_classes", "in_channels", "image_size", "channels"}
 
 
 def names() -> list[str]:
@@ -40,8 +44,13 @@ def names() -> list[str]:
     return list(_CLASSIFIERS)
 
 
+def purifiers() -> list[str]:
+    """The purifiers that a defense may name."""
+    return list(_PURIFIERS)
+
+
 def module_of(name: str) -> str:
-    """The import path of the file that holds a classifier; RedoubtError for an unknown name."""
+    """The import path of the file that holds a classifier or a purifier; RedoubtError for an unknown name."""
     return f"{__name__}.{_found(name)[0]}"
 
 
@@ -61,13 +70,32 @@ def classifier(name: str, *, num_classes: int, in_channels: int, image_size: int
     Raises:
         RedoubtError: an unknown name or option, with the nearest one; a shape or value that the network cannot take.
     """
+    _known(name, _CLASSIFIERS, "classifier")
     return _make(name, given, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
 
 
+def purifier(name: str, *, channels: int, image_size: int, **given) -> nn.Module:
+    """A freshly initialised network that restores images (N, channels, image_size, image_size).
+
+    What it takes and gives stands in each one's file. A defense that builds one names its class in an annotation,
+    imported from its file: the fingerprint of the defense then holds the file.
+
+    Raises:
+        RedoubtError: as for `classifier`.
+    """
+    _known(name, _PURIFIERS, "purifier")
+    return _make(name, given, channels=channels, image_size=image_size)
+
+
+def _known(name: str, table: dict, kind: str) -> None:
+    if name not in table:
+        raise RedoubtError(f"unknown {kind}", value=name, allowed=list(table), nearest=nearest(name, table))
+
+
 def _found(name: str) -> tuple[str, dict[str, int]]:
-    if name not in _CLASSIFIERS:
-        raise RedoubtError("unknown classifier", value=name, allowed=names(), nearest=nearest(name, names()))
-    return _CLASSIFIERS[name]
+    both = {**_CLASSIFIERS, **_PURIFIERS}
+    _known(name, both, "network")
+    return both[name]
 
 
 def _function(name: str):
