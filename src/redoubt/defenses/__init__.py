@@ -15,6 +15,9 @@ _REGISTRY = {
     "n_fgsm": ("redoubt.defenses.single_step", "NFgsm"),
     "cure": ("redoubt.defenses.cure", "Cure"),
     "cure_eff": ("redoubt.defenses.cure", "CureEff"),
+    "purifier": ("redoubt.defenses.purifier", "Purifier"),
+    "atop": ("redoubt.defenses.atop", "Atop"),
+    "atop_transfer": ("redoubt.defenses.atop", "AtopTransfer"),
     "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
 }
 

@@ -1,0 +1,226 @@
+"""A purifier before a frozen classifier, trained to restore images: what AToP (arXiv 2401.16352) starts from.
+
+`redoubt train digits/purifier/main`. Only g (and a discriminator) is trained, on L_org, without any attack; f is taken
+from the run named by `starts_from`. The same budget spent here is the control of AToP's fine-tuning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from redoubt import models
+from redoubt.attacks.bpda import with_backward
+from redoubt.attacks.engine import frozen
+from redoubt.config.schema import Strict
+from redoubt.defenses.base import Batch, Defense, State, View, hyper
+from redoubt.models.patch_discriminator import patch_discriminator
+from redoubt.models.purified import Purification, Purified
+from redoubt.models.random_transforms import Kind, Masks, RandomTransform
+from redoubt.models.spectral import discriminator_hinge, generator_hinge
+
+if TYPE_CHECKING:
+    from redoubt.models.inpainter import Inpainter
+    from redoubt.models.mae import MaskedAutoencoder
+
+CODE = "authors' code: Finetuning-AToP notebooks"
+
+
+class PipelineParams(Strict):
+    """What stands before the classifier."""
+
+    purifier: Literal["inpainter", "mae"] = hyper("inpainter", "paper: the GAN purifier has the best results")
+    size: Literal["auto", "full", "medium", "small"] = hyper(
+        "auto", "ours: the released networks need 128 pixels or more; smaller siblings below"
+    )
+    transform: Kind = hyper("rt2", "paper: the headline's transform")
+    missing: float = hyper(0.25, f"{CODE} (16 of 64 cells)", ge=0, le=1)
+    noise: float = hyper(0.25, f"{CODE} (standard deviation in [0, 1])", ge=0)
+    parts: int = hyper(4, "authors' code: evaluate.ipynb, num_of_mask", ge=1, le=64)
+    deployed_transform: Literal["as_trained", "none", "rt1", "rt2", "rt3"] = hyper(
+        "as_trained", "ours: what is trained is deployed"
+    )
+    deployed_masks: Masks = hyper("image", "ours: strictly more random than the code's one mask a batch")
+
+    def deployed(self) -> RandomTransform:
+        """t that an attacker faces."""
+        kind = self.transform if self.deployed_transform == "as_trained" else self.deployed_transform
+        return RandomTransform(kind, self.missing, self.noise, self.parts, self.deployed_masks)
+
+
+class PurifierParams(PipelineParams):
+    """Hyper-parameters of L_org."""
+
+    masks: Literal["image", "batch"] = hyper("batch", f"{CODE} (one mask a batch)")
+    reconstruction: Literal["l1", "l2"] = hyper("l1", "paper: L_df, for the GAN purifier")
+    weight: float = hyper(1.0, f"{CODE} (both terms have weight 1)", ge=0)
+    gan: Literal["both", "discriminator_only", "none"] = hyper(
+        "both", "paper: L_df; the released code detaches the generator's images (discriminator_only)"
+    )
+    gan_weight: float = hyper(1.0, f"{CODE} (both terms have weight 1)", ge=0)
+    betas: tuple[float, float] = hyper((0.5, 0.999), "authors' code: configs/train.yaml (Adam)")
+
+    def trained(self) -> RandomTransform:
+        """t of the training."""
+        return RandomTransform(self.transform, self.missing, self.noise, self.parts, self.masks)
+
+
+class Guarded(nn.Module):
+    """A classifier f behind a purifier g, one of which is trained; and g's discriminator.
+
+    The other one has no gradients and stays in eval mode, so that no step changes a bit of it.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        purifier: Inpainter | MaskedAutoencoder,
+        critic: nn.Module | None = None,
+        trained: Literal["classifier", "purifier"] = "purifier",
+    ):
+        super().__init__()
+        self.classifier, self.purifier, self.critic = classifier, purifier, critic
+        self.fixed = "purifier" if trained == "classifier" else "classifier"
+        getattr(self, self.fixed).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Guarded:
+        super().train(mode)
+        getattr(self, self.fixed).eval()
+        return self
+
+
+def take(model: Guarded, source: nn.Module, classifier: bool = True) -> None:
+    """Copies what a run deploys: a classifier alone, or a purifier with the classifier behind it."""
+    if isinstance(source, Purified):
+        model.purifier.load_state_dict(source.purification.purifier.state_dict())
+        source = source.classifier
+    if classifier:
+        model.classifier.load_state_dict(source.state_dict())
+
+
+class BehindPurifier(Defense):
+    """A defense that deploys f(g(t(x))), and how it is attacked."""
+
+    paper = "2401.16352"
+    Params = PipelineParams
+    random = True
+
+    def purifier(self) -> Inpainter | MaskedAutoencoder:
+        """A fresh g."""
+        p = self.params
+        return models.purifier(p.purifier, channels=self.in_channels, image_size=self.image_size, size=p.size)
+
+    def deployed(self, model: Guarded) -> Purified:
+        return self.behind(model, self.params.deployed())
+
+    def behind(self, model: Guarded, transform: RandomTransform) -> Purified:
+        """f(g(t(x))) with the model's f and g, whose modes stay as they are."""
+        return _in_mode_of(model, Purified(Purification(model.purifier, transform), model.classifier))
+
+    def adaptive(self, model: Guarded) -> dict[str, View]:
+        """The deployed system; and attackers who know less of it or borrow gradients, to be compared with it."""
+        system, t = self.deployed(model), self.params.deployed()
+        f, stage = system.classifier, system.purification
+        clear = Purification(model.purifier, replace(t, kind="none"))
+        borrowed = {
+            "bpda_identity": (nn.Identity(), "the identity's gradient in place of the purification's"),
+            "bpda_untransformed": (clear, "the purifier's gradient at the image itself, without a transform"),
+        }
+        chains = {
+            name: View(_in_mode_of(model, nn.Sequential(with_backward(stage, backward), f)), why, t.random)
+            for name, (backward, why) in borrowed.items()
+        }
+        still = self.behind(model, t.fixed())
+        return {
+            "deployed": View(
+                system, "the full gradient through transform, purifier and classifier", t.random
+            ),
+            "oblivious": View(f, "the classifier alone, by an attacker who does not know of the purifier"),
+            **chains,
+            "fixed_draw": View(still, "one draw for all: the gradient without the randomness"),
+        }
+
+
+def _in_mode_of(model: nn.Module, system: nn.Module) -> nn.Module:
+    """Gives the mode of `model` to what `system` has beside the parts of `model`, which keep theirs."""
+    own = set(model.modules())
+    for m in system.modules():
+        if m not in own:
+            m.training = model.training
+    return system
+
+
+class Purifier(BehindPurifier):
+    """min over g of L_org = reconstruction + GAN term: E[D(x)] - E[D(g(t(x)))] + E|x - g(t(x))|, by hinge losses."""
+
+    Params = PurifierParams
+    starts_from = "standard"
+
+    def build(self) -> Guarded:
+        critic = None
+        if self.params.gan != "none":
+            critic = patch_discriminator(channels=self.in_channels, image_size=self.image_size)
+        return Guarded(self.classifier(), self.purifier(), critic)
+
+    def initialize(self, model: Guarded, source: nn.Module) -> None:
+        take(model, source)
+
+    def optimizers(self, model: Guarded, make) -> dict[str, torch.optim.Optimizer]:
+        made = {"purifier": make(list(model.purifier.parameters()))}
+        if model.critic is not None:
+            made["critic"] = make(list(model.critic.parameters()))
+        for optimizer in made.values():
+            for group in optimizer.param_groups:
+                if "betas" in group:
+                    group["betas"] = self.params.betas
+        return made
+
+    def training_stage(self, model: Guarded) -> Purification:
+        """g(t(x)) with the training's masks."""
+        return Purification(model.purifier, self.params.trained())
+
+    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+        draw = self.params.trained().draw(batch.x, state.generator)
+        images, hole = self.training_stage(state.model).restore(batch.x, draw)
+        return self.update(2 * batch.x - 1, images, hole, {}, state)
+
+    def update(
+        self, real: Tensor, images: list[Tensor], hole: Tensor, more: dict[str, Tensor], state: State
+    ) -> dict[str, Tensor]:
+        """One step of the discriminator, then one of g, which faces the new discriminator.
+
+        Args:
+            real: (N, C, H, W) in [-1, 1], what g should have given.
+            images: what it gave, in [-1, 1], the last one final; the graph of g is behind them.
+            hole: (N or 1, 1, H, W), what was missing.
+            more: further terms of g's loss, weighted, by the name that they are logged under.
+
+        Returns:
+            The loss of g and its terms.
+        """
+        p, model = self.params, state.model
+        distance = F.l1_loss if p.reconstruction == "l1" else F.mse_loss
+        terms = {"reconstruction": p.weight * sum(distance(image, real) for image in images), **more}
+        logged = {}
+        if model.critic is not None:
+            fake = images[-1]
+            logged["critic"] = discriminator_hinge(
+                model.critic(real, hole), model.critic(fake.detach(), hole)
+            )
+            _descend(logged["critic"], state.optimizers["critic"])
+            with frozen(model.critic):
+                seen = fake if p.gan == "both" else fake.detach()
+                terms["generator"] = p.gan_weight * generator_hinge(model.critic(seen, hole))
+        loss = sum(terms.values())
+        _descend(loss, state.optimizers["purifier"])
+        return {k: v.detach() for k, v in {"loss": loss, **terms, **logged}.items()}
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
