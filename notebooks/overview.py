@@ -25,7 +25,7 @@ from pathlib import Path
 os.chdir(root)
 from redoubt import figures as f
 from redoubt import results
-from redoubt.provenance import read_json
+from redoubt.provenance import read_record
 from redoubt.workflow import Plan
 
 f.style()
@@ -52,7 +52,7 @@ f.save(
 # Measured on the validation split, which selects the checkpoint; test images are never seen here.
 
 # %%
-records = [read_json(Path(p), "redoubt train") for p in plan.all_records() if "/main/" in p]
+records = [read_record(Path(p), "redoubt train") for p in plan.all_records() if "/main/" in p]
 f.save(
     f.training_curves(records),
     Path(figures),

@@ -8,6 +8,7 @@ import pytest
 from redoubt import comparisons, results, statistics, tables
 from redoubt.bits import pack, unpack
 from redoubt.errors import RedoubtError
+from redoubt.provenance import write_record
 
 
 def entry(name, bits, **more):
@@ -27,7 +28,7 @@ def record(folder, defense, seed, rows, checks=(CHECK,)):
     path = folder / "results" / "toy" / defense / "main" / f"seed{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     run = {"study": "toy", "defense": defense, "variant": "main", "seed": seed}
-    path.write_text(json.dumps({"run": run, "evaluations": rows, "checks": checks, "training_seconds": 2.0}))
+    write_record(path, {"run": run, "evaluations": rows, "checks": checks, "training_seconds": 2.0})
     return path
 
 
@@ -93,7 +94,7 @@ def test_diagnostics_last_checkpoints_and_sweeps_do_not_enter_the_worst_case(tmp
 def test_a_record_edited_by_hand_is_refused(files, change, words):
     content = json.loads(files[0].read_text())
     change(content)
-    files[0].write_text(json.dumps(content))
+    write_record(files[0], content)
     with pytest.raises(RedoubtError, match=words) as caught:
         results.frame(files)
     assert str(files[0]) in str(caught.value)

@@ -11,7 +11,7 @@ from torch import nn
 from redoubt import data, defenses
 from redoubt.config import Run, Variant
 from redoubt.errors import RedoubtError
-from redoubt.provenance import digest, read_json, sha256, write_whole
+from redoubt.provenance import digest, read_record, sha256, write_whole
 
 
 def folder(root: Path, run: Run) -> Path:
@@ -68,7 +68,7 @@ def load(root: Path, run: Run, which: str = "best", device: str = "cpu") -> tupl
             "this checkpoint belongs to another run or to other settings",
             file=path, key="run", value=found.get("path"), allowed=run.path, hint=again,
         )  # fmt: skip
-    record, hashed = read_json(path.with_name("record.json"), again), sha256(path)
+    record, hashed = read_record(path.with_name("record.json"), again), sha256(path)
     if record["files"].get(path.name) != hashed:
         raise RedoubtError(
             "this checkpoint is not the one that its record describes",

@@ -17,7 +17,7 @@ from redoubt.bits import pack
 from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run
 from redoubt.errors import RedoubtError, nearest
 from redoubt.progress import bar
-from redoubt.provenance import attack_code, digest, provenance, read_json, write_json
+from redoubt.provenance import attack_modules, digest, provenance, read_record, write_record
 from redoubt.seeds import derive
 
 TOLERANCE = 1e-5  # float32 rounding of x + delta, in pixels
@@ -176,10 +176,11 @@ class Evaluator:
 
     def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
         v, split = self.run.of, self.split
-        trained = read_json(
+        trained = read_record(
             checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}"
         )
         epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
+        modules = attack_modules(v.defense, v.architecture["name"], used)
         return {
             "schema": 1,
             "run": {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": self.run.seed},
@@ -189,7 +190,8 @@ class Evaluator:
             "sources": v.sources,
             "fingerprint": {
                 "config": digest(evaluation_settings(self.study, v)),
-                "code": attack_code(v.defense, v.architecture["name"], used),
+                "code": digest(modules),
+                "modules": modules,
             },
             "checkpoints": {
                 which: {
@@ -209,6 +211,7 @@ class Evaluator:
                 "copy": self.dataset.record.get("copy"),
             },
             "threat": {"norm": self.study.threat.norm, "eps": self.study.threat.eps},
+            "training": {k: trained[k] for k in ("fingerprint", "provenance")},
             "training_seconds": trained["seconds"],
             "evaluations": rows,
             "checks": self._checks(rows),
@@ -229,4 +232,4 @@ def evaluation_settings(study: Study, variant) -> dict[str, Any]:
 
 def attack_run(root: Path, study: Study, run: Run, dataset, device: str) -> None:
     """Evaluates one run and writes its record."""
-    write_json(path_of(root, run), Evaluator(root, study, run, dataset, device).evaluate())
+    write_record(path_of(root, run), Evaluator(root, study, run, dataset, device).evaluate())

@@ -39,7 +39,12 @@ def digest(content: Any) -> str:
 
 
 def code_fingerprint(*modules: str) -> str:
-    """Hash of the syntax trees of these modules and of every module of the package that they import.
+    """Hash of the syntax trees of these modules and of every module of the package that they import."""
+    return digest(code_modules(*modules))
+
+
+def code_modules(*modules: str) -> dict[str, str]:
+    """Module: hash of its syntax tree, for these modules and every module of the package that they import.
 
     Comments, docstrings and formatting do not count, so that only a change of meaning re-runs work.
     """
@@ -54,7 +59,7 @@ def code_fingerprint(*modules: str) -> str:
             continue
         todo += _imports(tree)
         seen[name] = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest()
-    return digest(seen)
+    return dict(sorted(seen.items()))
 
 
 def _tree(name: str) -> ast.Module | None:
@@ -87,11 +92,11 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def training_code(defense: str, architecture: str) -> str:
-    """Fingerprint of what decides a run's weights."""
+def training_modules(defense: str, architecture: str) -> dict[str, str]:
+    """The modules that decide a run's weights, with the hash of each."""
     from redoubt import defenses, models
 
-    return code_fingerprint(
+    return code_modules(
         "redoubt.training",
         "redoubt.data.augment",
         defenses.module_of(defense),
@@ -99,15 +104,25 @@ def training_code(defense: str, architecture: str) -> str:
     )
 
 
-def attack_code(defense: str, architecture: str, attacks: list[str]) -> str:
-    """Fingerprint of what decides a run's evaluation, given its weights."""
+def training_code(defense: str, architecture: str) -> str:
+    """Fingerprint of what decides a run's weights."""
+    return digest(training_modules(defense, architecture))
+
+
+def attack_modules(defense: str, architecture: str, attacks: list[str]) -> dict[str, str]:
+    """The modules that decide a run's evaluation, given its weights, with the hash of each."""
     from redoubt import attacks as registry
     from redoubt import defenses, models
 
     used = [registry.module_of(a) for a in attacks]
-    return code_fingerprint(
+    return code_modules(
         "redoubt.evaluation", defenses.module_of(defense), models.module_of(architecture), *sorted(set(used))
     )
+
+
+def attack_code(defense: str, architecture: str, attacks: list[str]) -> str:
+    """Fingerprint of what decides a run's evaluation, given its weights."""
+    return digest(attack_modules(defense, architecture, attacks))
 
 
 def provenance(started: float, device: str) -> dict[str, Any]:
@@ -167,7 +182,33 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         RedoubtError: the folder cannot be written or the disk is full; what lay there before is untouched.
     """
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, _text(content))
+
+
+def _text(content: Any) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def write_record(path: Path, content: dict[str, Any]) -> None:
+    """Writes a record that carries the hash of its own content, as `write_json` does."""
+    write_whole(path, sealed(content))
+
+
+def sealed(content: dict[str, Any]) -> bytes:
+    """The only bytes that a file of this content may have: its JSON, with the hash of the rest in `sha256`."""
+    rest = {k: v for k, v in content.items() if k != "sha256"}
+    return _text({**rest, "sha256": hashlib.sha256(_text(rest)).hexdigest()})
+
+
+def read_record(path: Path, made_by: str) -> dict[str, Any]:
+    """What `write_record` wrote; RedoubtError, with the command that makes it, where one bit of it is another."""
+    content = read_json(path, made_by)
+    if not isinstance(content, dict) or sealed(content) != path.read_bytes():
+        raise RedoubtError(
+            "this record was changed since it was written: it does not match its own hash",
+            file=path, key="sha256", hint=made_by,
+        )  # fmt: skip
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from redoubt.bits import unpack
 from redoubt.checks import ablated_part_breaks
 from redoubt.errors import RedoubtError
-from redoubt.provenance import read_json
+from redoubt.provenance import read_record
 
 # Which evaluations may be compared: crafted and judged the same way.
 COLUMNS = ("study", "defense", "variant", "seed", "name", "attack", "role", "checkpoint", "norm", "eps", "n")
@@ -24,7 +24,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     run = "/".join(path.parts[-4:-1])
     again = f"redoubt attack {run}"
-    record = read_json(path, again)
+    record = read_record(path, again)
     try:
         for row in record["evaluations"]:
             bits = unpack(row["correct"], row["n"])

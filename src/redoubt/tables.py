@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from redoubt import comparisons, results
-from redoubt.provenance import read_json, write_whole
+from redoubt.provenance import read_record, write_whole
 from redoubt.statistics import wilson
 
 FIRST = ["clean", "fgsm", "pgd", "screen", "autoattack", "worst"]
@@ -167,7 +167,7 @@ def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
     ]
     if record_files:
-        records = [read_json(p, "redoubt train") for p in record_files]
+        records = [read_record(p, "redoubt train") for p in record_files]
         named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
     return [t for t in tables if len(t.cells)]

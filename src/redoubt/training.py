@@ -20,7 +20,7 @@ from redoubt.config import Run, Training
 from redoubt.defenses.base import Batch, Defense, State
 from redoubt.errors import RedoubtError
 from redoubt.progress import bar
-from redoubt.provenance import digest, provenance, training_code, write_json, write_whole
+from redoubt.provenance import digest, provenance, training_modules, write_record, write_whole
 from redoubt.seeds import derive, generator
 
 VALIDATION_STEP = 0.25  # of the radius; ours, the size that training attacks use
@@ -110,7 +110,8 @@ class Trainer:
         self.t = Training(**run.of.training)
         self.defense = checkpoints.defense_of(run.of)
         self.folder = checkpoints.folder(root, run)
-        self.code = training_code(run.of.defense, run.of.architecture["name"])
+        self.modules = training_modules(run.of.defense, run.of.architecture["name"])
+        self.code = digest(self.modules)
         self.x, self.y = dataset.split("train").tensors(device)
         self.x_val, self.y_val = dataset.split("validation").tensors(device)
         self.x_val = data.to_float(self.x_val)
@@ -254,7 +255,11 @@ class Trainer:
             "about": v.about,
             "config": v.settings(),
             "sources": v.sources,
-            "fingerprint": {"config": checkpoints.identity(self.run), "code": self.code},
+            "fingerprint": {
+                "config": checkpoints.identity(self.run),
+                "code": self.code,
+                "modules": self.modules,
+            },
             "data": {"name": v.data["name"], "sha256": self.dataset.sha256},
             "selected_on": f"validation {self.defense.selects_on} accuracy",
             "best_epoch": best_epoch,
@@ -263,5 +268,5 @@ class Trainer:
             "seconds": round(time.time() - started, 3),
             "provenance": provenance(started, self.device),
         }
-        write_json(self.folder / "record.json", record)
+        write_record(self.folder / "record.json", record)
         (self.folder / "resume.pt").unlink(missing_ok=True)
