@@ -9,6 +9,7 @@ from redoubt import data, evaluation
 from redoubt.attacks.engine import AttackResult
 from redoubt.bits import unpack
 from redoubt.config import load_study
+from redoubt.defenses.base import View
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import Evaluator
 from redoubt.training import Trainer
@@ -43,7 +44,7 @@ def test_a_transferred_attack_is_judged_on_the_target(root):
     evaluator = trained(root, "pgd_at/main", "standard/main", attacks=attacks)
     row = evaluator.evaluate()["evaluations"][1]
     assert row["surrogate"] == "standard/main"
-    white = evaluator._attack("pgd50", changed(evaluator, "pgd50", surrogate=None))
+    (white,) = evaluator._attack("pgd50", changed(evaluator, "pgd50", surrogate=None))
     assert unpack(row["correct"], 60).tolist() != unpack(white["correct"], 60).tolist()
 
 
@@ -84,3 +85,43 @@ def test_the_last_checkpoint_is_attacked_when_asked(root):
     record = trained(root, "pgd_at/main", attacks=attacks).evaluate()
     assert [e["name"] for e in record["evaluations"]] == ["clean", "clean_last", "fgsm"]
     assert set(record["checkpoints"]) == {"best", "last"}
+
+
+class Noisy(torch.nn.Module):
+    """A classifier whose logits carry fresh noise at every call."""
+
+    def __init__(self, classifier):
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, x):
+        logits = self.classifier(x)
+        return logits + 3 * torch.randn_like(logits)
+
+
+@pytest.mark.parametrize("view", ["deployed", "plain"])
+def test_a_random_model_is_judged_by_fresh_draws_and_broken_once_is_broken(root, monkeypatch, view):
+    evaluator = trained(root, "pgd_at/main")
+    defense = evaluator.defense
+    monkeypatch.setattr(defense, "deployed", lambda model: Noisy(model).eval())
+    plain = defense.adaptive(evaluator.model("best"))
+    views = {**plain, "plain": View(evaluator.model("best"), "without the noise")}
+    monkeypatch.setattr(defense, "adaptive", lambda model: views)
+    spec = changed(evaluator, "fgsm", draws=4, view=view)
+    one, every = evaluator._attack("fgsm", spec)
+    assert (one["name"], every["name"]) == ("fgsm", "fgsm_every4")
+    assert (one["judged"], every["judged"]) == ("one fresh draw", "4 fresh draws, broken once is broken")
+    first, always = (unpack(row["correct"], 60) for row in (one, every))
+    assert not (always & ~first).any()
+    assert always.sum() < first.sum()
+    summary = one["info"]["random"]
+    assert summary["draws"] == 10
+    assert summary["accuracy_in_every_draw"] <= always.mean() < summary["mean_accuracy"]
+    again, _ = evaluator._attack("fgsm", spec)
+    assert again["correct"] == one["correct"]
+
+
+def test_a_deterministic_model_needs_one_prediction(root):
+    evaluator = trained(root, "pgd_at/main")
+    (row,) = evaluator._attack("fgsm", changed(evaluator, "fgsm", draws=4))
+    assert row["judged"] == "the prediction"

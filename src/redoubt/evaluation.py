@@ -5,6 +5,7 @@ The record keeps one bit an example ("still correct") for every attack; accuraci
 
 import fnmatch
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from redoubt import attacks, checkpoints, checks, data, probes
-from redoubt.attacks.engine import AttackResult, distance
+from redoubt.attacks.engine import AttackResult, distance, predict
+from redoubt.attacks.eot import DRAWS, is_random, repeated
 from redoubt.bits import pack
 from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run
 from redoubt.errors import RedoubtError, nearest
@@ -62,12 +64,12 @@ class Evaluator:
         ]
         with bar(f"{self.run.path} attacks", len(specs)) as shown:
             for name, spec in specs.items():
-                rows.append(self._attack(name, spec))
-                row = rows[-1]
+                found = self._attack(name, spec)
+                rows += found
                 shown.advance(1)
-                shown.line(
-                    f"{self.run.path} {name}: {row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
-                )
+                for row in found:
+                    left = f"{row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
+                    shown.line(f"{self.run.path} {row['name']}: {left}")
         return self._record(rows, [s.attack for s in specs.values()], started)
 
     def _clean(self, which: str) -> dict[str, Any]:
@@ -88,7 +90,8 @@ class Evaluator:
         spec = AttackSpec(attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which, role=role)
         return self._row(name, spec, result, self.x, time.perf_counter() - began)
 
-    def _attack(self, name: str, spec: AttackSpec) -> dict[str, Any]:
+    def _attack(self, name: str, spec: AttackSpec) -> list[dict[str, Any]]:
+        """One row; two for a random model whose attack asks for `draws`: see `_judged`."""
         model = self.model(spec.checkpoint)
         views = self.defense.adaptive(model)
         if spec.view not in views:
@@ -113,18 +116,33 @@ class Evaluator:
             batch_size=self.study.evaluation.batch_size,
             **spec.params,
         )
+        rows = []
+        for suffix, rule, judged in self._judged(judge, spec, result, y):
+            row = self._row(name + suffix, spec, judged, x, time.perf_counter() - began)
+            rows.append({**row, "judged": rule})
+        return rows
+
+    def _judged(
+        self, judge: nn.Module, spec: AttackSpec, result: AttackResult, y: Tensor
+    ) -> list[tuple[str, str, AttackResult]]:
+        """(suffix of the row's name, rule, verdict) of points, by what is deployed, whatever they were crafted on.
+
+        A random model is judged by draws that no attack saw: the first decides the row, and with `spec.draws` K a
+        second row counts an image as correct only where all of K are right.
+        """
+        size, x = self.study.evaluation.batch_size, result.x_adv
+        if is_random(judge, x):
+            seed = derive(self.study.evaluation.seed, "verdict")
+            fresh = repeated(judge, x, y, max(spec.draws, DRAWS), seed, size)
+            result = replace(result, info={**result.info, "random": fresh.summary()})
+            verdicts = [("", "one fresh draw", fresh.correct[0])]
+            if (k := spec.draws) > 1:
+                rule = f"{k} fresh draws, broken once is broken"
+                verdicts.append((f"_every{k}", rule, fresh.correct[:k].all(0)))
+            return [(suffix, rule, replace(result, correct=correct)) for suffix, rule, correct in verdicts]
         if spec.view != "deployed" or spec.surrogate:
-            with torch.no_grad():
-                parts = [judge(xb).argmax(1) for xb in result.x_adv.split(self.study.evaluation.batch_size)]
-            result = AttackResult(
-                result.x_adv,
-                torch.cat(parts) == y,
-                result.forward,
-                result.backward,
-                result.calls,
-                result.info,
-            )
-        return self._row(name, spec, result, x, time.perf_counter() - began)
+            result = replace(result, correct=predict(judge, x, size).argmax(1) == y)
+        return [("", "the prediction", result)]
 
     def _surrogate(self, name: str) -> nn.Module:
         _, variant = find_run(self.root, f"{self.study.name}/{name}")

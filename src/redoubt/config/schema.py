@@ -121,6 +121,11 @@ class AttackSpec(Strict):
     runs: tuple[str, ...] = Field(("*",), description="patterns of defense/variant that face this attack")
     seeds: Literal["all", "first"] = Field("all", description="which training seeds face it")
     images: int | None = Field(None, ge=1, description="use only the first images of the test split")
+    draws: int = Field(
+        1,
+        ge=1,
+        description="fresh predictions of a random model; above 1, a second row counts images right in all of them",
+    )
     role: Literal["main", "diagnostic"] = Field("main", description="only main attacks enter the worst case")
 
 
