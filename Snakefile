@@ -117,6 +117,30 @@ for group in plan.groups("scratch", "checkpoints"):
             "redoubt attack {wildcards.run} --threads {threads} > {log} 2>&1"
 
 
+# The record is no input: an audit makes no record, it fails where there is none.
+rule audit_variant:
+    input:
+        data=lambda w: plan.data(w.run),
+    output:
+        directory("audits/{run}"),
+    log:
+        "logs/audit_variant/{run}.log",
+    benchmark:
+        "logs/audit_variant/{run}.benchmark.tsv"
+    wildcard_constraints:
+        run=plan.audited(),
+    threads: 1
+    resources:
+        gpu=plan.gpu,
+        core=1,
+    params:
+        fingerprint=lambda w: plan.auditing(w.run),
+    message:
+        "Audit {wildcards.run}: make it anew and compare"
+    shell:
+        "redoubt audit {wildcards.run} --threads {threads} 2> {log} || [ $? -eq 3 ]"  # 3: `different` is an answer
+
+
 rule make_tables:
     input:
         results=plan.all_results(),

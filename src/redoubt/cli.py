@@ -104,6 +104,22 @@ def attack(
 
 
 @app.command()
+def audit(
+    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+) -> None:
+    """Train and attack a variant anew under audits/ and judge its record; exit 3 where it does not hold."""
+    from redoubt import audit as a
+    from redoubt.config import find_run
+
+    where = _device(device, threads)
+    _, variant = find_run(root, run)
+    report = a.audit(root, run, _seeds(variant, seed), where)
+    print(a.summary(report))
+    if report["verdict"] == "different":
+        raise typer.Exit(3)
+
+
+@app.command()
 def tables(
     results: Annotated[list[Path], typer.Argument(help="result records")],
     records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
@@ -146,7 +162,7 @@ def schema(root: Root = Path()) -> None:
 def main() -> None:
     """Entry point: an error that a user can act on is printed without a traceback."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except RedoubtError as error:
         print(f"redoubt: {error}", file=sys.stderr)
         sys.exit(1)

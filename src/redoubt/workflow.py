@@ -9,7 +9,7 @@ from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import evaluation_settings
-from redoubt.provenance import attack_code, code_fingerprint, digest, training_code
+from redoubt.provenance import attack_code, code_fingerprint, digest, sha256, training_code
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Plan:
         self.depth = {name: choice.start_from for name, choice in self.config.studies.items()}
         self.studies: dict[str, Study] = {n: load_study(root / "studies" / f"{n}.yaml") for n in self.depth}
         self.variants: dict[str, Variant] = {v.path: v for s in self.studies.values() for v in resolve(s)}
+        self._root = root
         self._check(root)
 
     def _check(self, root: Path) -> None:
@@ -108,6 +109,16 @@ class Plan:
         settings = evaluation_settings(study, v)
         used = [a["attack"] for a in settings["attacks"].values()]
         return digest([settings, attack_code(v.defense, v.architecture["name"], used)])
+
+    def audited(self) -> str:
+        """Regular expression of every variant that can be audited, whatever the depth of its study."""
+        return "|".join(re.escape(run) for run in self.variants)
+
+    def auditing(self, run: str) -> str:
+        """Changes when an audit could end otherwise: what would be made anew, or what is recorded of it."""
+        files = [self._root / path for path in [*self.results(run), *self.weights(run)]]
+        recorded = [sha256(f) for f in files if f.is_file() and f.suffix == ".json"]
+        return digest([self.training(run), self.attacking(run), recorded])
 
     def all_results(self) -> list[str]:
         """Every result record of every study."""
