@@ -44,4 +44,5 @@ record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
 	dvc commit --force
 
 clean-reports: ## remove what `make reports` wrote, but no data and no checkpoint
-	rm -rf reports/tables reports/figures reports/notebooks reports/all_tables reports/all_figures reports/index.html
+	rm -rf reports/tables reports/figures reports/notebooks reports/all_tables reports/all_figures reports/index.html \
+		reports/site reports/ro-crate-metadata.json

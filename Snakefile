@@ -26,7 +26,6 @@ except RedoubtError as error:
 workflow.global_resources.setdefault("core", os.cpu_count())
 
 NOTEBOOKS = workflow.basedir + "/notebooks"
-FIGURES = ["clean_against_robust", "training_curves"]
 
 
 rule all:
@@ -145,6 +144,7 @@ rule make_tables:
     input:
         results=plan.all_results(),
         records=plan.all_records(),
+        exhibits="reports/exhibits.json",
     output:
         "reports/all_tables",
         directory("reports/tables"),
@@ -158,38 +158,69 @@ rule make_tables:
     message:
         "Write every table"
     shell:
-        "redoubt tables {input.results} {params.records} > {log} 2>&1"
+        "redoubt tables {input.results} {params.records} --exhibits {input.exhibits} > {log} 2>&1"
 
 
-rule run_notebook:
-    input:
-        notebook=f"{NOTEBOOKS}/overview.py",
-        results=plan.all_results(),
-        records=plan.all_records(),
+rule list_exhibits:
     output:
-        notebook="reports/notebooks/overview.ipynb",
-        figures=expand(
-            "reports/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "txt"]
-        ),
+        "reports/exhibits.json",
     log:
-        "logs/run_notebook/overview.log",
+        "logs/list_exhibits.log",
     benchmark:
-        "logs/run_notebook/overview.benchmark.tsv"
-    resources:
-        core=1,
+        "logs/list_exhibits.benchmark.tsv"
     params:
-        code=plan.code("redoubt.figures"),
+        content=plan.exhibits(),
     message:
-        "Execute notebooks/overview.py: figures"
+        "List the tables and figures of the papers, and which are made"
     shell:
-        "(jupytext --to ipynb -o - '{input.notebook}'"
-        ' | papermill --no-progress-bar - {output.notebook} -p root "$PWD" -p figures reports/figures)'
-        " > {log} 2>&1"
+        "redoubt exhibits {output} > {log} 2>&1"
+
+
+for notebook, figures in plan.figures().items():
+
+    rule:
+        name:
+            f"run_notebook_{notebook}"
+        input:
+            notebook=f"{NOTEBOOKS}/{notebook}.py",
+            exhibits="reports/exhibits.json",
+            tables="reports/all_tables",
+            results=plan.all_results(),
+            records=plan.all_records(),
+            weights=plan.analyzed(notebook),
+        output:
+            [
+                report(
+                    f"reports/figures/{name}.svg",
+                    caption=f"{os.getcwd()}/reports/figures/{name}.txt",
+                    category=exhibit.paper,
+                    subcategory=exhibit.number,
+                    labels={"figure": exhibit.title, "file": name},
+                )
+                for name, exhibit in figures.items()
+            ],
+            expand("reports/figures/{name}.{kind}", name=figures, kind=["png", "txt"]),
+            notebook=f"reports/notebooks/{notebook}.ipynb",
+        log:
+            f"logs/run_notebook/{notebook}.log",
+        benchmark:
+            f"logs/run_notebook/{notebook}.benchmark.tsv"
+        threads: 1
+        resources:
+            core=1,
+        params:
+            code=plan.drawing(notebook),
+        message:
+            f"Execute notebooks/{notebook}.py"
+        shell:
+            "(export OMP_NUM_THREADS={threads}; jupytext --to ipynb -o - '{input.notebook}'"
+            ' | papermill --no-progress-bar - {output.notebook} -p root "$PWD" -p figures reports/figures)'
+            " > {log} 2>&1"
 
 
 rule list_figures:
     input:
-        rules.run_notebook.output.figures,
+        notebooks=expand("reports/notebooks/{name}.ipynb", name=plan.figures()),
     output:
         "reports/all_figures",
     log:
@@ -205,16 +236,23 @@ rule list_figures:
 rule write_site:
     input:
         rules.make_tables.output,
+        rules.list_figures.input,
         rules.list_figures.output,
+        results=plan.all_results(),
+        records=plan.all_records(),
     output:
         "reports/index.html",
+        "reports/ro-crate-metadata.json",
+        directory("reports/site"),
     log:
         "logs/write_site.log",
     benchmark:
         "logs/write_site.benchmark.tsv"
     params:
+        records=[f"--record {path}" for path in plan.all_records()],
         code=plan.code("redoubt.site"),
+        pages=plan.pages(),
     message:
-        "Write reports/index.html"
+        "Write reports/index.html and the pages behind it"
     shell:
-        "redoubt site reports > {log} 2>&1"
+        "redoubt site {input.results} {params.records} > {log} 2>&1"

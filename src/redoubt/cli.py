@@ -125,19 +125,24 @@ def tables(
     records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
     out: Annotated[Path, typer.Option(help="folder of the tables")] = Path("reports/tables"),
     listing: Annotated[Path, typer.Option(help="the list of all tables")] = Path("reports/all_tables"),
+    exhibits: Annotated[Path | None, typer.Option(help="the list of exhibits, for a table of them")] = None,
 ) -> None:
     """Results to tables: csv, md, tex and html, and a list with their hashes."""
     from redoubt import tables as t
 
-    t.write(t.build(results, records or []), out, listing)
+    t.write(t.build(results, records or [], exhibits), out, listing)
 
 
 @app.command()
-def site(reports: Annotated[Path, typer.Argument(help="the reports folder")] = Path("reports")) -> None:
-    """The page that opens from disk: reports/index.html."""
+def site(
+    results: Annotated[list[Path], typer.Argument(help="result records")],
+    records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
+    reports: Annotated[Path, typer.Option(help="the folder with tables, figures, claims")] = Path("reports"),
+) -> None:
+    """The pages that open from disk, reports/index.html first, and what an archive has to know of them."""
     from redoubt import site as s
 
-    s.write(reports)
+    s.write(reports, results, records or [])
 
 
 @app.command()
@@ -149,6 +154,19 @@ def figures(
     from redoubt import figures as f
 
     f.listing(folder, listing)
+
+
+@app.command()
+def exhibits(
+    listing: Annotated[Path, typer.Argument(help="the list to write")] = Path("reports/exhibits.json"),
+    root: Root = Path(),
+) -> None:
+    """List every table and figure of the papers: made by which study, or why not."""
+    from redoubt import exhibits as x
+    from redoubt.provenance import write_json
+    from redoubt.workflow import Plan
+
+    write_json(listing, x.listing(Plan(root).held))
 
 
 @app.command()

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from redoubt import exhibits
 from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
@@ -132,3 +133,33 @@ class Plan:
     def code(self, module: str) -> str:
         """Changes when the meaning of a report module does."""
         return code_fingerprint(module)
+
+    @functools.cached_property
+    def held(self) -> dict[str, exhibits.Held]:
+        """What each study holds, for the list of exhibits."""
+        return {name: exhibits.held(study, self.depth[name]) for name, study in self.studies.items()}
+
+    def exhibits(self) -> str:
+        """Changes when the list of exhibits does."""
+        return digest(exhibits.listing(self.held))
+
+    def figures(self) -> dict[str, dict[str, exhibits.Exhibit]]:
+        """The figures of each notebook that the studies feed: file name without ending -> exhibit."""
+        return {notebook: exhibits.figures(notebook, self.held) for notebook in exhibits.NOTEBOOKS}
+
+    def analyzed(self, notebook: str) -> list[str]:
+        """The checkpoints and images that the figures of a notebook analyze."""
+        runs = exhibits.needs_weights(notebook, self.held)
+        weights = [p for run in runs for p in self.weights(run) if "last" not in p]
+        return [*weights, *dict.fromkeys(self.data(run) for run in runs)]
+
+    def drawing(self, notebook: str) -> str:
+        """Changes when the meaning of the code behind a notebook's figures does."""
+        return code_fingerprint("redoubt.figures", f"redoubt.figures.{notebook}")
+
+    def pages(self) -> str:
+        """Changes when a template, a style or a script of the site does."""
+        folder = Path(__file__).parent / "site"
+        return digest(
+            {p.name: sha256(p) for kind in ("templates", "assets") for p in (folder / kind).iterdir()}
+        )

@@ -1,26 +1,37 @@
-"""`reports/index.html`: one page that opens from disk, every table and figure inside it."""
+"""`reports/index.html` and `reports/site/`: static pages that open from disk, every number leading to its record.
 
-import base64
-import json
+    redoubt site results/digits/trades/main/seed0.json --record checkpoints/digits/trades/main/seed0/record.json
+
+Beside them lies `ro-crate-metadata.json`, which describes the reports folder to archives. jinja2 escapes all text
+that comes from a file; styles, scripts and copies of the records lie in `reports/site`, so that the folder is whole
+when it travels without the repository.
+"""
+
+import shutil
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
-
 from redoubt.provenance import write_whole
+from redoubt.site import crate, pages
+from redoubt.site.evidence import load
+from redoubt.site.runs import copy_of
+
+ASSETS = Path(__file__).parent / "assets"
 
 
-def write(reports: Path) -> None:
-    """Writes the page from the tables and figures that lie below `reports`."""
-    listed = json.loads((reports / "all_tables").read_text(encoding="utf-8"))["tables"]
-    # The only raw markup is what pandas wrote and escaped; whatever else comes from a file is escaped here.
-    tables = [
-        (t, Markup((reports / "tables" / f"{t['table']}.html").read_text(encoding="utf-8"))) for t in listed
-    ]
-    figures = json.loads((reports / "all_figures").read_text(encoding="utf-8"))["figures"]
-    for f in figures:
-        png = (reports / "figures" / f"{f['figure']}.png").read_bytes()
-        f["source"] = "data:image/png;base64," + base64.b64encode(png).decode()
-    environment = Environment(loader=PackageLoader("redoubt.site"), autoescape=select_autoescape())
-    page = environment.get_template("index.html").render(tables=tables, figures=figures)
-    write_whole(reports / "index.html", page.encode())
+def write(reports: Path, result_files: list[Path], record_files: list[Path]) -> None:
+    """Writes every page; what an earlier call left is removed first.
+
+    Raises:
+        RedoubtError: a result or training record is broken. Missing claims, tables or figures are shown as missing.
+    """
+    evidence = load(reports, result_files, record_files)
+    shutil.rmtree(reports / "site", ignore_errors=True)
+    for asset in sorted(ASSETS.iterdir()):
+        write_whole(reports / "site" / asset.name, asset.read_bytes())
+    for seed in (s for run in evidence.runs for s in run.seeds):
+        write_whole(reports / copy_of(seed), seed.file.read_bytes())
+        if seed.training_file:
+            write_whole(reports / copy_of(seed, training=True), seed.training_file.read_bytes())
+    for path, text in pages.render(evidence):
+        write_whole(reports / path, text.encode())
+    crate.write(evidence)

@@ -1,0 +1,32 @@
+"""The search index: one entry a page or section, as a script, since a page from disk may not fetch a file."""
+
+import json
+from typing import Any
+
+from redoubt.site.evidence import Evidence
+from redoubt.site.links import anchor, to
+from redoubt.site.verdicts import Paper
+
+
+def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> str:
+    """The text of `search.js`.
+
+    Args:
+        pages: name of a table -> address of its page.
+    """
+    entries: list[dict[str, Any]] = []
+    add = lambda kind, title, text, href: entries.append(
+        {"kind": kind, "title": title, "text": text, "href": href}
+    )
+    for p in papers:
+        add("paper", p.title, p.key, to(p.page))
+        for c in p.claims:
+            mark = anchor("claim", str(c["id"]))
+            add("claim", str(c["claim"]), f"{p.key} {c['id']} {c.get('verdict')}", to(p.page, mark))
+    for r in evidence.runs:
+        add("run", r.path, r.about, to(r.page))
+    for t in evidence.tables:
+        add("table", t["table"], t["caption"], pages[t["table"]])
+    for f in evidence.figures:
+        add("figure", f["figure"], f["caption"], to("index.html", anchor("figure", f["figure"])))
+    return f"window.redoubtIndex = {json.dumps(entries, ensure_ascii=True)};\n"
