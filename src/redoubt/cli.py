@@ -14,10 +14,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Re-runs, re-attacks and judges published defenses against adversarial examples.",
 )
+
+
+def _offer(words: str):
+    """What TAB offers; imported when TAB is pressed."""
+
+    def offered(context: typer.Context, incomplete: str) -> list[str]:
+        from redoubt import completion
+
+        return getattr(completion, f"complete_{words}")(context, incomplete)
+
+    return offered
+
+
 Root = Annotated[Path, typer.Option(help="folder with config.yaml, studies, data, checkpoints, results")]
 Threads = Annotated[int, typer.Option(min=1, help="torch threads of this process")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-RunPath = Annotated[str, typer.Argument(help="STUDY/DEFENSE/VARIANT, e.g. digits/pgd_at/main")]
+RunPath = Annotated[
+    str, typer.Argument(help="STUDY/DEFENSE/VARIANT, e.g. digits/pgd_at/main", autocompletion=_offer("run"))
+]
+StudyName = Annotated[
+    str, typer.Argument(help="the study whose images are prepared", autocompletion=_offer("study"))
+]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed; may be given again")]
 
 
@@ -39,6 +57,13 @@ def _device(name: str, threads: int) -> str:
     return name
 
 
+def _terminal():
+    from rich.console import Console
+
+    # Wide where the output is read by a program: no line of a table is cut.
+    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
 def _seeds(variant, asked: list[int] | None) -> list[int]:
     for seed in asked or ():
         if seed not in variant.seeds:
@@ -50,7 +75,7 @@ def _seeds(variant, asked: list[int] | None) -> list[int]:
 
 @app.command()
 def prepare(
-    study: Annotated[str, typer.Argument(help="the study whose images are prepared")],
+    study: StudyName,
     root: Root = Path(),
     mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
 ) -> None:
@@ -117,6 +142,42 @@ def audit(
     print(a.summary(report))
     if report["verdict"] == "different":
         raise typer.Exit(3)
+
+
+@app.command()
+def verify(root: Root = Path()) -> None:
+    """Check every hash in the ledger and the records; exit 1 where a file is not what was recorded."""
+    from redoubt import verify as v
+
+    found = v.verify(root)
+    print(v.summary(found))
+    if any(f.state == "bad" for f in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="default: all", autocompletion=_offer("target"))
+    ] = None,
+    root: Root = Path(),
+    cores: Annotated[int, typer.Option(min=1, help="for the shortest time that it could take")] = 8,
+) -> None:
+    """What Snakemake would run, why, how long it takes and how much disk; nothing runs."""
+    from redoubt import plan as p
+
+    planned = p.jobs(root, targets or [])
+    if planned:
+        _terminal().print(p.table(planned))
+    print(p.totals(planned, cores, root))
+
+
+@app.command()
+def show(run: RunPath, root: Root = Path()) -> None:
+    """One run in the terminal: settings, epochs, attacks, checks, provenance; /seedN behind it for one seed."""
+    from redoubt import show as s
+
+    _terminal().print(s.render(root, run))
 
 
 @app.command()
