@@ -169,7 +169,7 @@ rule list_exhibits:
     benchmark:
         "logs/list_exhibits.benchmark.tsv"
     params:
-        content=plan.exhibits(),
+        content=plan.listed(),
     message:
         "List the tables and figures of the papers, and which are made"
     shell:

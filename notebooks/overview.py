@@ -12,50 +12,41 @@
 
 # %% [markdown]
 # # Overview
-# Natural accuracy against accuracy under attack, and how training went. Run by Snakemake through papermill.
+# Every defense under one protocol: the same images, seeds, budget and attacks. Each is attacked through its own
+# adaptive view. Run by Snakemake through papermill.
 
 # %% tags=["parameters"]
 root = "."
 figures = "reports/figures"
 
 # %%
-import os
-from pathlib import Path
+from redoubt.figures import Gallery
 
-os.chdir(root)
-from redoubt import figures as f
-from redoubt import results
-from redoubt.provenance import read_record
-from redoubt.workflow import Plan
+gallery = Gallery(root, figures, "overview")
 
-f.style()
-plan = Plan()
-tidy = results.frame([Path(p) for p in plan.all_results()])
-main = tidy[tidy["variant"] == "main"]
-seeds, n = main["seed"].nunique(), int(main["n"].max())
+# %% [markdown]
+# ## One protocol for all
+# An interval that crosses another leaves their order open; the table of pairs compares them image by image.
+
+# %%
+gallery.show("adaptive_protocol")
+
+# %%
+gallery.show("main")
+
+# %%
+gallery.show("pairs")
 
 # %% [markdown]
 # ## Clean against robust
-# Up and to the right is better. A point is one seed on the same test images.
+# Up and to the right is better.
 
 # %%
-f.save(
-    f.clean_against_robust(main, "worst"),
-    Path(figures),
-    "clean_against_robust",
-    "Natural accuracy against accuracy under the worst of the attacks that every seed faced, image by image; "
-    f"n = {n} test images, {seeds} training seeds.",
-)
+gallery.show("clean_against_robust")
 
 # %% [markdown]
-# ## Training curves
-# Measured on the validation split, which selects the checkpoint; test images are never seen here.
+# ## Training
+# Measured on the validation split, which selects the weights; test images are never seen here.
 
 # %%
-records = [read_record(Path(p), "redoubt train") for p in plan.all_records() if "/main/" in p]
-f.save(
-    f.training_curves(records),
-    Path(figures),
-    "training_curves",
-    f"Validation accuracy by epoch: mean over {seeds} seeds, band from lowest to highest.",
-)
+gallery.show("training_curves")

@@ -183,13 +183,3 @@ def test_tables_are_equal_byte_for_byte_and_listed_with_their_hashes(files, tmp_
             content = (tmp_path / "one" / f"{table['table']}.{kind}").read_bytes()
             assert hashlib.sha256(content).hexdigest() == digest
         assert table["sources"]
-
-
-def test_figures_are_equal_byte_for_byte(files, tmp_path):
-    from redoubt import figures
-
-    figures.style()
-    tidy = results.frame(files)
-    for name in ("one", "two"):
-        figures.save(figures.clean_against_robust(tidy, "worst"), tmp_path / name, "scatter", "caption")
-    assert (tmp_path / "one" / "scatter.svg").read_bytes() == (tmp_path / "two" / "scatter.svg").read_bytes()

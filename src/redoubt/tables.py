@@ -1,7 +1,6 @@
 """Results -> `reports/tables/*.{csv,md,tex,html}` and the list of them, `reports/all_tables`.
 
-The only place that formats a number. A cell of an accuracy is a percentage; its interval is Wilson's 95 % where
-one seed was run, and the spread (standard deviation) over seeds stands beside the mean where there are several.
+Cells of accuracies are those of `redoubt.cells`, tables of single papers those of `redoubt.paper_tables`.
 """
 
 import hashlib
@@ -10,14 +9,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from redoubt import comparisons, results
-from redoubt.provenance import read_record, write_whole
-from redoubt.statistics import wilson
-
-FIRST = ["clean", "fgsm", "pgd", "screen", "autoattack", "worst"]
+from redoubt import comparisons, paper_tables, results
+from redoubt.cells import accuracy_table
+from redoubt.provenance import read_json, read_record, write_whole
 
 COMPARED = (
     "Points of accuracy on the same images and seeds; 95 % bootstrap over images and seeds, and the exact McNemar test "
@@ -33,36 +29,6 @@ class Table:
     caption: str
     cells: pd.DataFrame
     sources: list[str]
-
-
-def percent(rows: pd.DataFrame) -> str:
-    """One cell: mean over seeds of the accuracy, with its spread or its interval."""
-    shares = np.array([c.mean() for c in rows["correct"]])
-    if len(shares) > 1:
-        return f"{100 * shares.mean():.1f} ± {100 * shares.std(ddof=1):.1f}"
-    ci = wilson(int(rows["correct"].iloc[0].sum()), int(rows["n"].iloc[0]))
-    return f"{100 * ci.value:.1f} [{100 * ci.low:.1f}, {100 * ci.high:.1f}]"
-
-
-def _order(names: pd.Series) -> list[str]:
-    """Attack names from weak to strong, as far as their names say."""
-    rank = lambda n: (next((i for i, f in enumerate(FIRST) if n.startswith(f)), 3), n)
-    return sorted(names.unique(), key=rank)
-
-
-def accuracy_table(tidy: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """One row a variant, one column an attack; an empty cell where a variant did not face it."""
-    attacks = _order(tidy["name"])
-    rows = []
-    for keys, group in tidy.groupby(by, sort=False):
-        row = dict(zip(by, keys, strict=True))
-        row["seeds"] = group["seed"].nunique()
-        row["n"] = int(group["n"].max())
-        for attack in attacks:
-            cell = group[group["name"] == attack]
-            row[attack] = percent(cell) if len(cell) else ""
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def evidence_table(tidy: pd.DataFrame) -> pd.DataFrame:
@@ -119,8 +85,8 @@ def training_table(records: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
-    """Every table that the evidence can feed."""
+def build(result_files: list[Path], record_files: list[Path], exhibits: Path | None = None) -> list[Table]:
+    """Every table that the evidence can feed, and the list of `exhibits` where its file is given."""
     tidy, checks = results.frame(result_files), results.checks(result_files)
     sources = [p.as_posix() for p in result_files]
     main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
@@ -170,6 +136,11 @@ def build(result_files: list[Path], record_files: list[Path]) -> list[Table]:
         records = [read_record(p, "redoubt train") for p in record_files]
         named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
+    tables += [Table(*found) for found in paper_tables.build(tidy)]
+    if exhibits:
+        cells = paper_tables.listed(read_json(exhibits, "redoubt exhibits")["exhibits"])
+        caption = "Every table and figure of the papers: the studies that feed it, or why it is not made."
+        tables.append(Table("exhibits", caption, cells, [exhibits.as_posix()]))
     return [t for t in tables if len(t.cells)]
 
 

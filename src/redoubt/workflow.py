@@ -139,7 +139,7 @@ class Plan:
         """What each study holds, for the list of exhibits."""
         return {name: exhibits.held(study, self.depth[name]) for name, study in self.studies.items()}
 
-    def exhibits(self) -> str:
+    def listed(self) -> str:
         """Changes when the list of exhibits does."""
         return digest(exhibits.listing(self.held))
 

@@ -1,0 +1,1 @@
+"""What trained networks look like inside: functions of models and images that return plain data."""

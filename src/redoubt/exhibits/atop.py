@@ -1,0 +1,5 @@
+"""The exhibits of this paper."""
+
+from redoubt.exhibits.base import Exhibit
+
+EXHIBITS: tuple[Exhibit, ...] = ()
