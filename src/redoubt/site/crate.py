@@ -56,7 +56,7 @@ def crate(evidence: Evidence) -> ROCrate:
     made.root_dataset["author"] = author
     made.root_dataset["citation"] = [
         _entity(made, f"https://arxiv.org/abs/{p.key}", "ScholarlyArticle", name=p.title)
-        for p in verdicts.papers(evidence.claims, evidence.runs)
+        for p in verdicts.papers(evidence)
         if p.arxiv
     ]
     software = _entity(

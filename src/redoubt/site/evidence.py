@@ -76,6 +76,7 @@ class Evidence:
         reports: the folder that holds the tables, figures and the site itself.
         tidy, checks: `results.frame` and `results.checks` of every result record.
         tables, figures: the entries of the two listings, tables with their `header` and `rows` of text.
+        exhibits: the tables and figures of the papers, as `reports/exhibits.json` lists them.
         claims: one dict a claim, or None where no claim was judged.
         notebooks: executed notebooks, relative to `reports`.
     """
@@ -86,6 +87,7 @@ class Evidence:
     checks: pd.DataFrame
     tables: list[dict[str, Any]]
     figures: list[dict[str, Any]]
+    exhibits: list[dict[str, Any]]
     claims: list[dict[str, Any]] | None
     notebooks: list[str]
 
@@ -104,6 +106,7 @@ def load(reports: Path, result_files: list[Path], record_files: list[Path]) -> E
         checks=checks,
         tables=_tables(reports),
         figures=_listed(reports / "all_figures", "figures"),
+        exhibits=_listed(reports / "exhibits.json", "exhibits"),
         claims=_claims(reports / "claims.json"),
         notebooks=sorted(p.relative_to(reports).as_posix() for p in reports.glob("notebooks/*.ipynb")),
     )

@@ -6,7 +6,7 @@ import pandas as pd
 
 from redoubt.site.evidence import Evidence
 from redoubt.site.links import anchor, to
-from redoubt.tables import percent
+from redoubt.cells import percent
 
 
 def summary(evidence: Evidence) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
-
 from markupsafe import Markup
 
 from redoubt.site import home, runs, search, verdicts
@@ -46,7 +45,7 @@ def environment() -> Environment:
 def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """(path below the reports folder, text) of every page and of the search index."""
     jinja, links = environment(), Links(evidence.runs)
-    papers = verdicts.papers(evidence.claims, evidence.runs)
+    papers = verdicts.papers(evidence)
     tables = list(_tables(evidence, links))
     listed = {t["table"]: to(t["page"]) for t in tables if t["part"] == 1}
     shared = {
@@ -54,13 +53,17 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "links": links,
         "summary": home.summary(evidence),
         "paper_pages": {p.key: to(p.page) for p in papers},
+        "names": verdicts.NAMES,
+        "table_pages": listed,
     }
 
     def write(template: str, page: str, **values: Any) -> tuple[str, str]:
         return page, jinja.get_template(template).render(page=page, **shared, **values)
 
     first = [t for t in tables if t["part"] == 1]
-    yield write("index.html", "index.html", evidence=evidence, tables=first)
+    own = {f["figure"] for p in papers for f in p.figures}
+    across = [f for f in evidence.figures if f["figure"] not in own]
+    yield write("index.html", "index.html", evidence=evidence, tables=first, across=across)
     for paper in papers:
         yield write("paper.html", paper.page, paper=paper)
     for table in tables:

@@ -8,7 +8,7 @@ from redoubt.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
 from redoubt.site.evidence import Run, Seed
 from redoubt.site.links import anchor
 from redoubt.statistics import wilson
-from redoubt.tables import percent
+from redoubt.cells import percent
 
 SETTINGS = ("architecture", "data", "threat", "training")
 

@@ -19,14 +19,16 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
         {"kind": kind, "title": title, "text": text, "href": href}
     )
     for p in papers:
-        add("paper", p.title, p.key, to(p.page))
+        add("paper", p.title, f"{p.name} {p.key}", to(p.page))
         for c in p.claims:
             mark = anchor("claim", str(c["id"]))
-            add("claim", str(c["claim"]), f"{p.key} {c['id']} {c.get('verdict')}", to(p.page, mark))
+            add("claim", str(c["claim"]), f"{p.name} {c['id']} {c.get('verdict')}", to(p.page, mark))
     for r in evidence.runs:
         add("run", r.path, r.about, to(r.page))
     for t in evidence.tables:
         add("table", t["table"], t["caption"], pages[t["table"]])
+    places = {f["figure"]: p.page for p in papers for f in p.figures}
     for f in evidence.figures:
-        add("figure", f["figure"], f["caption"], to("index.html", anchor("figure", f["figure"])))
+        page = places.get(f["figure"], "index.html")
+        add("figure", f.get("title", f["figure"]), f["caption"], to(page, anchor("figure", f["figure"])))
     return f"window.redoubtIndex = {json.dumps(entries, ensure_ascii=True)};\n"

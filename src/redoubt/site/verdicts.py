@@ -1,10 +1,10 @@
-"""Verdicts of claims: how each is shown, how many there are of each, and the papers that they belong to."""
+"""Verdicts of claims: how each is shown and how many there are; and the papers with all that belongs to each."""
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from redoubt.site.evidence import Run
+from redoubt.site.evidence import Evidence, Run
 
 # A verdict's first words -> (style, sign): the sign says it without colour. The order is that of the counts.
 SHOWN = {
@@ -18,16 +18,34 @@ SHOWN = {
     "not run": ("open", "○"),
 }
 OTHER = ("open", "·")
+# What people call the papers that are judged, in the order of the pages.
+NAMES = {
+    "2211.00525": "UIAT",
+    "2401.14948": "CURE",
+    "2401.14707": "AFD",
+    "2401.16352": "AToP",
+    "2402.00304": "PSSR",
+}
 
 
 @dataclass(frozen=True)
 class Paper:
-    """One paper: its claims, and the runs of the defense that it proposes."""
+    """One paper.
+
+    Attributes:
+        key: its arXiv number, or its name where it has none.
+        name: what people call it.
+        runs: those of the defenses that it proposes.
+        exhibits, figures: its own tables and figures as they are listed, and the figures that were made of them.
+    """
 
     key: str
+    name: str
     title: str
     claims: list[dict[str, Any]]
     runs: list[Run]
+    exhibits: list[dict[str, Any]]
+    figures: list[dict[str, Any]]
 
     @property
     def page(self) -> str:
@@ -58,17 +76,30 @@ def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: (place(item[0]), item[0]))
 
 
-def papers(claims: list[dict[str, Any]] | None, runs: list[Run]) -> list[Paper]:
-    """Papers whose claims were judged, in the order of the claims, then those that only have runs."""
-    titles = {str(c["paper"]): str(c.get("title") or c["paper"]) for c in claims or []}
-    for key in dict.fromkeys(r.paper for r in runs if r.paper and r.paper not in titles):
-        titles[key] = "Baseline: " + ", ".join(dict.fromkeys(r.defense for r in runs if r.paper == key))
-    return [
-        Paper(
-            key,
-            title,
-            [c for c in claims or [] if str(c["paper"]) == key],
-            [r for r in runs if r.paper == key],
+def papers(evidence: Evidence) -> list[Paper]:
+    """Papers with claims or exhibits, then those that only have runs: the baselines."""
+    titles = {str(c["paper"]): str(c.get("title") or c["paper"]) for c in evidence.claims or []}
+    named = {e["paper"] for e in evidence.exhibits}
+    for key, name in NAMES.items():
+        if name in named or any(r.paper == key for r in evidence.runs):
+            titles.setdefault(key, name)
+    for key in dict.fromkeys(r.paper for r in evidence.runs if r.paper and r.paper not in titles):
+        titles[key] = "Baseline: " + ", ".join(
+            dict.fromkeys(r.defense for r in evidence.runs if r.paper == key)
         )
-        for key, title in titles.items()
-    ]
+    rank = list(NAMES)
+    order = sorted(titles, key=lambda key: rank.index(key) if key in NAMES else len(rank))
+    return [_paper(evidence, key, titles[key]) for key in order]
+
+
+def _paper(evidence: Evidence, key: str, title: str) -> Paper:
+    name = NAMES.get(key, key)
+    return Paper(
+        key,
+        name,
+        title,
+        [c for c in evidence.claims or [] if str(c["paper"]) == key],
+        [r for r in evidence.runs if r.paper == key],
+        [e for e in evidence.exhibits if e["paper"] == name],
+        [f for f in evidence.figures if f.get("paper") == name],
+    )
