@@ -24,8 +24,8 @@ FAINT = """() => {
     canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
     return canvas.getImageData(0, 0, 1, 1).data;
   };
-  const light = (c) => [0, 1, 2].map((i) => c[i] / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => sum + part * linear(c[i] / 255), 0);
   const behind = (e) => { for (; e; e = e.parentElement) {
     const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] > 230) return c; } return [255, 255, 255, 255]; };
   const faint = new Set();
@@ -34,7 +34,7 @@ FAINT = """() => {
     const e = node.parentElement;
     if (!node.textContent.trim() || !e.checkVisibility() || e.closest("svg")) continue;
     const [a, b] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) faint.add(`${e.tagName}.${e.className}: ${node.textContent.trim().slice(0, 30)}`);
+    if ((a + 0.05) / (b + 0.05) < 4.5) faint.add(`${e.tagName}.${e.className}: ${node.textContent.trim()}`);
   }
   return [...faint];
 }"""

@@ -1,4 +1,4 @@
-"""The pages as files: every link leads somewhere, text is text, what is missing is said, equal input gives equal bytes."""
+"""The pages as files: links lead somewhere, text is text, what is missing is said, equal input gives equal bytes."""
 
 import shutil
 from html.parser import HTMLParser

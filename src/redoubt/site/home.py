@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from redoubt.cells import percent
 from redoubt.site.evidence import Evidence
 from redoubt.site.links import anchor, to
-from redoubt.cells import percent
 
 
 def summary(evidence: Evidence) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from redoubt.cells import percent
 from redoubt.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
 from redoubt.site.evidence import Run, Seed
 from redoubt.site.links import anchor
 from redoubt.statistics import wilson
-from redoubt.cells import percent
 
 SETTINGS = ("architecture", "data", "threat", "training")
 

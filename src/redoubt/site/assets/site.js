@@ -123,7 +123,7 @@ function searchable() {
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); input.focus(); }
     if (!event.target.closest(".search") || panel.hidden) return;
     const links = all("a", panel), at = links.indexOf(document.activeElement);
-    if (event.key === "Escape") { close(); input.focus(); }
+    if (event.key === "Escape") { input.focus(); close(); }
     if (event.key === "Enter" && event.target === input) links[0]?.click();
     if (event.key === "ArrowDown") { event.preventDefault(); links[Math.min(at + 1, links.length - 1)]?.focus(); }
     if (event.key === "ArrowUp") { event.preventDefault(); (at > 0 ? links[at - 1] : input).focus(); }
