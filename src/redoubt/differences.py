@@ -118,15 +118,13 @@ def verdict(found: dict[str, Any]) -> tuple[str, str]:
     if other := [k for k in ("settings", "data") if differs[k]]:
         named = ", ".join(row["key"] for k in other for row in differs[k])
         return "different", f"this is another experiment: {' and '.join(other)} differ ({named})"
-    reasons = [f"other {k}" for k in ("code", "environment") if differs[k]]
+    reasons = [f"other code ({', '.join(differs['code'])})"] if differs["code"] else []
+    if keys := dict.fromkeys(r["key"] for r in differs["environment"]):
+        reasons.append(f"another environment ({', '.join(keys)})")
     outside = [r for r in rows if r["role"] == "main" and not r["within"]]
     if outside:
-        why = (
-            f" There is {' and '.join(reasons)}."
-            if reasons
-            else " Code and environment are the recorded ones."
-        )
-        return "different", f"not shown to be within {100 * MARGIN:g} points: {_outside(outside)}.{why}"
+        why = f"there is {' and '.join(reasons)}" if reasons else "code and environment are the recorded ones"
+        return "different", f"not shown to be within {100 * MARGIN:g} points: {_outside(outside)}; {why}"
     if not reasons:
         return "different", "bytes differ although settings, data, code and environment are the recorded ones"
     return (
