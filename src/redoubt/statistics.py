@@ -1,5 +1,6 @@
 """Intervals, paired comparisons and spread over seeds; statsmodels and scipy do the arithmetic."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ class Interval:
     high: float
 
 
+@functools.cache  # tables and pages ask for the same counts again and again; 2 ms each
 def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval (Wilson 1927) of a share; n = 0 gives NaN.
 

@@ -197,10 +197,11 @@ def test_a_figure_is_enlarged_and_closed_by_keyboard(visit):
 
 
 def test_paper_shows_all_rows_and_no_controls(visit):
-    tab = visit(PAGES["front"])
+    tab = visit(PAGES["front"], scheme="dark")
     tab.get_by_label("Filter the rows of the claims").fill("no such word")
     assert column(tab, "claims-table", 1) == []
     tab.emulate_media(media="print")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert len(column(tab, "claims-table", 1)) == 9
     assert not tab.locator(".bar").is_visible()
     assert tab.locator(".wide").first.evaluate("e => getComputedStyle(e).overflow") == "visible"

@@ -1,5 +1,6 @@
 """Templates to files: every page of the site, each below a megabyte, each with addresses relative to itself."""
 
+import functools
 import posixpath
 from collections.abc import Iterator
 from typing import Any
@@ -18,8 +19,12 @@ ROWS = 1200  # of a table on one page: some 700 bytes a row keep a page below a 
 def _here(context: Any, target: str) -> str:
     """An address below the reports folder, as seen from the page that is being written."""
     path, mark, name = target.partition("#")
-    folder = posixpath.dirname(context["page"])
-    return posixpath.relpath(path, folder or ".") + mark + name
+    return _relative(path, posixpath.dirname(context["page"])) + mark + name
+
+
+@functools.cache  # tables ask for the same few hundred addresses tens of thousands of times
+def _relative(path: str, folder: str) -> str:
+    return posixpath.relpath(path, folder or ".")
 
 
 def _ticks(text: str) -> Markup:

@@ -57,13 +57,13 @@ def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
                 "surrogate": raw.get("surrogate"),
                 "params": raw.get("params") or {},
                 "drawn": raw.get("seed"),
-                "rows": [_evaluation(row, seeds[row["seed"]]) for _, row in group.iterrows()],
+                "rows": [_evaluation(row, seeds[row["seed"]]) for row in group.to_dict("records")],
             }
         )
     return entries
 
 
-def _evaluation(row: pd.Series, seed: Seed) -> dict[str, Any]:
+def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
     correct, n = int(row["correct"].sum()), int(row["n"])
     ci = wilson(correct, n)
     made = seed.record["provenance"]
@@ -93,7 +93,7 @@ def copy_of(seed: Seed, training: bool = False) -> str:
 def _checks(checks: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for name, group in checks.groupby("check", sort=False):
-        for place, (_, row) in enumerate(group.iterrows()):
+        for place, row in enumerate(group.to_dict("records")):
             rows.append(
                 {
                     "check": name,

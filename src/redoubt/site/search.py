@@ -20,9 +20,6 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
     )
     for p in papers:
         add("paper", p.title, f"{p.name} {p.key}", to(p.page))
-        for c in p.claims:
-            mark = anchor("claim", str(c["id"]))
-            add("claim", str(c["claim"]), f"{p.name} {c['id']} {c.get('verdict')}", to(p.page, mark))
     for r in evidence.runs:
         add("run", r.path, r.about, to(r.page))
     for t in evidence.tables:
@@ -31,4 +28,8 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
     for f in evidence.figures:
         page = places.get(f["figure"], "index.html")
         add("figure", f.get("title", f["figure"]), f["caption"], to(page, anchor("figure", f["figure"])))
+    for p in papers:
+        for c in p.claims:
+            mark = anchor("claim", str(c["id"]))
+            add("claim", str(c["claim"]), f"{p.name} {c['id']} {c.get('verdict')}", to(p.page, mark))
     return f"window.redoubtIndex = {json.dumps(entries, ensure_ascii=True)};\n"
