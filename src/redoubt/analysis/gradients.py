@@ -2,6 +2,7 @@
 
 import torch.nn.functional as F
 from torch import Tensor, autograd, cat
+from torch.func import functional_call
 
 from redoubt.attacks.engine import evaluating
 from redoubt.models.base import Classifier
@@ -17,13 +18,15 @@ def magnitudes(model: Classifier, x: Tensor, y: Tensor) -> dict[str, float]:
     Returns:
         Block -> mean magnitude, in loss per unit of weight, stem first and head last.
     """
+    weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+    names = {id(p): name for name, p in model.named_parameters()}
     with evaluating(model):
-        for p in model.parameters():
-            p.requires_grad_(True)
-        loss = F.cross_entropy(model(x), y)
-        found = {}
-        for name, parts in model.blocks().items():
-            weights = [p for part in parts for p in part.parameters()]
-            g = autograd.grad(loss, weights, retain_graph=True)
-            found[name] = cat([v.flatten() for v in g]).abs().mean().item()
-    return found
+        loss = F.cross_entropy(functional_call(model, weights, (x,)), y)
+    g = dict(zip(weights, autograd.grad(loss, list(weights.values())), strict=True))
+    return {
+        block: cat([g[names[id(p)]].flatten() for part in parts for p in part.parameters()])
+        .abs()
+        .mean()
+        .item()
+        for block, parts in model.blocks().items()
+    }

@@ -4,7 +4,7 @@ import functools
 from importlib import import_module
 from pathlib import Path
 
-from redoubt.exhibits import ALL, NOTEBOOKS
+from redoubt.exhibits import ALL
 from redoubt.figures.evidence import Evidence
 from redoubt.figures.style import save, style
 from redoubt.provenance import read_json
@@ -26,7 +26,6 @@ class Gallery:
         listed = read_json(self.root / "reports" / "exhibits.json", "redoubt exhibits")
         self.listed = {e["name"]: e for e in listed["exhibits"]}
         self.studies = listed["studies"]
-        self.left = {e.name for e in NOTEBOOKS[notebook]}
 
     @functools.cache  # noqa: B019 (a notebook has one gallery)
     def evidence(self, study: str) -> Evidence:
@@ -37,7 +36,6 @@ class Gallery:
         """Shows an exhibit for every study that feeds it, with what the paper says and what was found."""
         from IPython.display import Image, Markdown, display
 
-        self.left.discard(name)
         exhibit, listed = ALL[name], self.listed[name]
         whose = "" if exhibit.paper == "across" else f"{exhibit.paper}, {exhibit.number}. "
         display(Markdown(f"**{exhibit.title}.** {whose}{exhibit.says}"))
@@ -59,9 +57,3 @@ class Gallery:
         """The picture of an exhibit of this notebook on a study."""
         module = import_module(f"redoubt.figures.{self.notebook}")
         return getattr(module, name)(self.evidence(study))
-
-    def show_rest(self) -> None:
-        """The exhibits of this notebook that no cell has shown."""
-        for exhibit in NOTEBOOKS[self.notebook]:
-            if exhibit.name in self.left:
-                self.show(exhibit.name)
