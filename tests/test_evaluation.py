@@ -117,6 +117,10 @@ def test_a_random_model_is_judged_by_fresh_draws_and_broken_once_is_broken(root,
     summary = one["info"]["random"]
     assert summary["draws"] == 10
     assert summary["accuracy_in_every_draw"] <= always.mean() < summary["mean_accuracy"]
+    assert (one["role"], every["role"]) == ("main", "diagnostic")
+    clean = evaluator._clean("best")
+    assert [row["name"] for row in clean] == ["clean", "clean_every10"]
+    assert clean[1]["correct_count"] < clean[0]["correct_count"]
     again, _ = evaluator._attack("fgsm", spec)
     assert again["correct"] == one["correct"]
 

@@ -59,9 +59,9 @@ class Evaluator:
         """The result record; nothing is written here."""
         started = time.time()
         specs = attacks_of(self.study, self.run.of, self.run.seed)
-        rows = [
-            self._clean(which) for which in dict.fromkeys(["best", *(s.checkpoint for s in specs.values())])
-        ]
+        rows = []
+        for which in dict.fromkeys(["best", *(s.checkpoint for s in specs.values())]):
+            rows += self._clean(which)
         with bar(f"{self.run.path} attacks", len(specs)) as shown:
             for name, spec in specs.items():
                 found = self._attack(name, spec)
@@ -72,7 +72,8 @@ class Evaluator:
                     shown.line(f"{self.run.path} {row['name']}: {left}")
         return self._record(rows, [s.attack for s in specs.values()], started)
 
-    def _clean(self, which: str) -> dict[str, Any]:
+    def _clean(self, which: str) -> list[dict[str, Any]]:
+        """The natural accuracy; for a random model also what is right in every one of its draws."""
         deployed = self.defense.deployed(self.model(which))
         began = time.perf_counter()
         torch.manual_seed(derive(self.study.evaluation.seed, "clean"))
@@ -87,8 +88,10 @@ class Evaluator:
         result = AttackResult(self.x, logits.argmax(1) == self.y, forward=len(self.x), info=info)
         name = "clean" if which == "best" else f"clean_{which}"
         role = "main" if which == "best" else "diagnostic"
-        spec = AttackSpec(attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which, role=role)
-        return self._row(name, spec, result, self.x, time.perf_counter() - began)
+        spec = AttackSpec(
+            attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which, role=role, draws=DRAWS
+        )
+        return self._rows(name, spec, result, self.x, self.y, began)
 
     def _attack(self, name: str, spec: AttackSpec) -> list[dict[str, Any]]:
         """One row; two for a random model whose attack asks for `draws`: see `_judged`."""
@@ -99,7 +102,7 @@ class Evaluator:
                 f"{self.run.of.defense} has no such view", key=f"evaluation.attacks.{name}.view", value=spec.view,
                 allowed=list(views), nearest=nearest(spec.view, views),
             )  # fmt: skip
-        judge, crafted = self.defense.deployed(model), views[spec.view].model
+        crafted = views[spec.view].model
         if spec.surrogate:
             crafted = self._surrogate(spec.surrogate)
         n = min(spec.images or len(self.x), len(self.x))
@@ -116,20 +119,28 @@ class Evaluator:
             batch_size=self.study.evaluation.batch_size,
             **spec.params,
         )
+        return self._rows(name, spec, result, x, y, began)
+
+    def _rows(
+        self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, y: Tensor, began: float
+    ) -> list[dict[str, Any]]:
         rows = []
-        for suffix, rule, judged in self._judged(judge, spec, result, y):
+        for suffix, rule, judged in self._judged(spec, result, y):
             row = self._row(name + suffix, spec, judged, x, time.perf_counter() - began)
-            rows.append({**row, "judged": rule})
+            # What is right in every draw is not compared with what is right in one: it stays out of `worst`.
+            role = "diagnostic" if suffix else spec.role
+            rows.append({**row, "role": role, "judged": rule})
         return rows
 
     def _judged(
-        self, judge: nn.Module, spec: AttackSpec, result: AttackResult, y: Tensor
+        self, spec: AttackSpec, result: AttackResult, y: Tensor
     ) -> list[tuple[str, str, AttackResult]]:
         """(suffix of the row's name, rule, verdict) of points, by what is deployed, whatever they were crafted on.
 
         A random model is judged by draws that no attack saw: the first decides the row, and with `spec.draws` K a
         second row counts an image as correct only where all of K are right.
         """
+        judge = self.defense.deployed(self.model(spec.checkpoint))
         size, x = self.study.evaluation.batch_size, result.x_adv
         if is_random(judge, x):
             seed = derive(self.study.evaluation.seed, "verdict")
