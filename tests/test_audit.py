@@ -67,11 +67,11 @@ def test_a_changed_loss_is_named_by_its_file_on_a_clone_with_results_alone(copy)
     shutil.rmtree(copy.folder / "checkpoints")
     path = copy.folder / "src" / "redoubt" / "defenses" / "pgd_at.py"
     path.write_text(path.read_text().replace("model(x_adv), batch.y), {}", "-model(x_adv), batch.y), {}"))
-    copy.start_from("results")
-    assert f"# {RUN}: different" in copy.snakemake(f"audits/{RUN}")
+    done = copy.run("redoubt", "audit", RUN, "--seed", "0", check=False)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (3, f"# {RUN}: different")
     report = report_of(copy)
     assert report["differs"]["code"] == ["src/redoubt/defenses/pgd_at.py"]
-    assert report["epochs"] == {f"{RUN}/seed0": None, f"{RUN}/seed1": None}
+    assert report["epochs"] == {f"{RUN}/seed0": None}
     assert not any(w["same"] for w in report["weights"])
 
 
@@ -94,10 +94,24 @@ def test_a_result_of_other_weights_is_refused(copy):
 
 def test_a_damaged_checkpoint_is_refused_by_its_name(copy):
     path = copy.folder / "checkpoints" / RUN / "seed1" / "last.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    held = path.read_bytes()
+    path.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
     with pytest.raises(RedoubtError, match="not the one that its record describes") as caught:
         audit.audit(copy.folder, RUN, [0, 1], "cpu")
     assert "seed1/last.safetensors" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_verdict_of_difference_is_a_target_that_was_made(copy):
+    """On a clone with results alone: Snakemake prepares, audits, keeps the verdict, and is content."""
+    shutil.rmtree(copy.folder / "checkpoints")
+    shutil.rmtree(copy.folder / "data")
+    path = copy.folder / "src" / "redoubt" / "defenses" / "pgd_at.py"
+    path.write_text(path.read_text().replace("model(x_adv), batch.y), {}", "-model(x_adv), batch.y), {}"))
+    copy.start_from("results")
+    assert f"# {RUN}: different" in copy.snakemake(f"audits/{RUN}")
+    assert report_of(copy)["verdict"] == "different"
+    assert not (copy.folder / "checkpoints").exists()
 
 
 @pytest.mark.slow
