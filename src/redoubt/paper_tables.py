@@ -53,6 +53,22 @@ CHOSEN = {
         "CURE by p, alpha, gamma and the weight of the KL term (its table 10).",
         ("cure/(p|alpha|gamma|beta)_.*", "cure/main"),
     ),
+    "atop_main": Chosen(
+        "The purifier before and after AToP, beside adversarial training (its tables 2 and 4).",
+        ("atop/main", "purifier/main", "standard/main", "pgd_at/main"),
+    ),
+    "atop_transforms": Chosen(
+        "Random transforms, the purifier alone and tuned by AToP (its tables 7 and 8).",
+        ("(purifier|atop)/rt[13]", "(purifier|atop)/(main|no_transform)"),
+    ),
+    "atop_protocols": Chosen(
+        "AToP and the purifier before it by what the attacker knows; `every` rows count an image "
+        "where all draws are right.",
+        ("atop/main", "purifier/main", "atop/no_classification", "atop_transfer/.*"),
+    ),
+    "atop_ablations": Chosen(
+        "Every variant of AToP and its purifier.", ("atop/.*", "purifier/.*", "atop_transfer/.*")
+    ),
     "cure_blocks": Chosen(
         "Adversarial training of some blocks, the others frozen (CURE's figures 2(b) and 11).",
         ("block_freezing/.*", "standard/main", "pgd_at/main"),
