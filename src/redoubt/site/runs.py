@@ -122,12 +122,10 @@ def _settings(run: Run) -> dict[str, list[tuple[str, Any, str]]]:
 
 def _commands(run: Run) -> list[tuple[str, str]]:
     """What to type to make this run again, and what each line does."""
-    first = run.seeds[0].seed
+    result = f"results/{run.path}/seed{run.seeds[0].seed}.json"
     return [
-        (
-            f"snakemake --cores 8 results/{run.path}/seed{first}.json",
-            "whatever of it is out of date, every seed",
-        ),
+        (f"redoubt audit {run.path}", "make it anew beside its record, and be told whether the record holds"),
+        (f"snakemake --cores 8 {result}", "whatever of it is out of date, every seed"),
         (f"redoubt prepare {run.study}", "the images"),
         (f"redoubt train {run.path}", "every seed's weights"),
         (f"redoubt attack {run.path}", "every seed's attacks and checks"),
