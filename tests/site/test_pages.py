@@ -72,8 +72,9 @@ def test_a_number_leads_to_its_evaluation_and_that_to_its_record(reports):
     assert 'href="site/runs/toy/pgd_at/main.html#attack-worst"' in front
     run = (reports / "site" / "runs" / "toy" / "pgd_at" / "main.html").read_text()
     for word in (
-        "results/toy/pgd_at/main/seed1.json", "a" * 64, "d" * 64, "a processor, 2 cores", "redoubt audit toy/pgd_at/main",
-        "redoubt train toy/pgd_at/main", "snakemake --cores 8 results/toy/pgd_at/main/seed0.json",
+        "results/toy/pgd_at/main/seed1.json", "a" * 64, "d" * 64, "a processor, 2 cores",
+        "redoubt audit toy/pgd_at/main", "redoubt train toy/pgd_at/main",
+        "snakemake --cores 8 results/toy/pgd_at/main/seed0.json",
     ):  # fmt: skip
         assert word in run
     kept = reports / "site" / "records" / "results" / "toy" / "pgd_at" / "main" / "seed1.json"
