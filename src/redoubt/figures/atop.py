@@ -115,13 +115,10 @@ def atop_draws(e: Evidence) -> Picture:
     figure.axes[0].set_xticks(draws, draws)
     caption = (
         "Accuracy under PGD whose gradient averages more and more draws; one fresh draw judges; "
-        f"study {e.study}, n = {int(rows['n'].max())} test images, 1 training seed."
+        f"study {e.study}, n = {int(rows['n'].max())} test images, {e.seeds(runs)} of which the first is attacked."
     )
-    wide = rows[rows["run"] == "atop/main"].set_index("draws")["accuracy"]
-    found = (
-        f"AToP keeps {wide[draws[0]]:.1f} % at {draws[0]} draw and {wide[draws[-1]]:.1f} % at "
-        f"{draws[-1]} (one seed)"
-    )
+    wide = rows[rows["run"] == "atop/main"].groupby("draws")["accuracy"].mean()
+    found = f"AToP keeps {wide[draws[0]]:.1f} % at {draws[0]} draw and {wide[draws[-1]]:.1f} % at {draws[-1]}"
     return Picture(figure, caption, f"{found}.")
 
 

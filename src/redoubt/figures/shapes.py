@@ -1,5 +1,7 @@
 """The few kinds of drawing that the exhibits are made of."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -74,7 +76,7 @@ def bars(frame: pd.DataFrame, x: str, y: str, hue: str, labels: tuple[str, str],
         frame, x=x, y=y, hue=hue, palette=look["palette"], ax=axes, errorbar=("pi", 100), err_kws={"lw": 1}
     )
     handles = []
-    for container, hatch in zip(axes.containers, HATCHES * 3, strict=False):
+    for container, hatch in zip(axes.containers, itertools.cycle(HATCHES), strict=False):
         for patch in container:
             patch.set_hatch(hatch)
             patch.set_edgecolor("white")
