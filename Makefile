@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reports test test-all lint format bench record clean-reports
+.PHONY: help reports test test-all lint format bench plan verify audit record clean-reports
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -39,6 +39,15 @@ format: $(VENV)/ready ## put every file into its form
 
 bench: $(VENV)/ready ## print and write every benchmark
 	for b in benchmarks/[a-z]*.py; do python $$b || exit 1; done
+
+plan: $(VENV)/ready ## what would run, why, how long and how much disk
+	redoubt plan --cores $(CORES)
+
+verify: $(VENV)/ready ## every recorded hash against the files that are here
+	redoubt verify
+
+audit: $(VENV)/ready ## make audit RUN=digits/trades/main: make one variant anew and judge its record
+	redoubt audit $(RUN)
 
 record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
 	dvc commit --force

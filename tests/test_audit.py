@@ -101,6 +101,20 @@ def test_a_damaged_checkpoint_is_refused_by_its_name(copy):
     assert "seed1/last.safetensors" in str(caught.value)
 
 
+def test_a_record_of_other_versions_holds_although_its_bytes_do_not_come_out_again(copy):
+    shutil.rmtree(copy.folder / "checkpoints")
+    for seed in (0, 1):
+        path = copy.folder / "results" / RUN / f"seed{seed}.json"
+        record = json.loads(path.read_text())
+        record["checkpoints"]["best"]["sha256"] = "0" * 64
+        record["provenance"]["versions"]["torch"] = "2.11.0"
+        write_record(path, record)
+    report = audit.audit(copy.folder, RUN, [0, 1], "cpu")
+    assert report["verdict"] == "equivalent"
+    assert "another environment (versions.torch)" in report["why"]
+    assert all(e["within"] for e in report["evaluations"])
+
+
 @pytest.mark.slow
 def test_a_verdict_of_difference_is_a_target_that_was_made(copy):
     """On a clone with results alone: Snakemake prepares, audits, keeps the verdict, and is content."""
