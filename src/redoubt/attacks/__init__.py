@@ -27,6 +27,7 @@ _WHERE = {
     "apgd_t": ("apgd", "apgd_t"),
     "fab_t": ("fab", "fab_t"),
     "square": ("square", "square"),
+    "relaxed_mask": ("relaxed_mask", "relaxed_mask"),
     "autoattack": ("autoattack", "autoattack"),
     "screen": ("autoattack", "screen"),
 }

@@ -18,6 +18,7 @@ _REGISTRY = {
     "purifier": ("redoubt.defenses.purifier", "Purifier"),
     "atop": ("redoubt.defenses.atop", "Atop"),
     "atop_transfer": ("redoubt.defenses.atop", "AtopTransfer"),
+    "pssr": ("redoubt.defenses.pssr", "Pssr"),
     "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
 }
 

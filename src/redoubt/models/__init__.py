@@ -35,6 +35,7 @@ _CLASSIFIERS = {
 _PURIFIERS = {
     "inpainter": ("inpainter", {}),
     "mae": ("mae", {}),
+    "extrapolator": ("extrapolator", {}),
 }
 _SHAPE = {"num_classes", "in_channels", "image_size", "channels"}
 
