@@ -99,3 +99,29 @@ def test_tiny_images():
     for norm in NORMS:
         result = attacks.get("square")(model, x, y, eps=0.5, norm=norm, queries=20)
         assert torch.isfinite(result.x_adv).all()
+
+
+class Noisy(nn.Module):
+    """A model whose logits carry fresh noise at every call."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        logits = self.model(x)
+        return logits + 0.03 * torch.randn_like(logits)
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 1.0)])
+def test_a_lucky_draw_of_a_random_model_ends_nothing(colour_model, norm, eps):
+    model, x, y = colour_model
+    torch.manual_seed(0)
+    result = attacks.get("square")(Noisy(model).eval(), x, y, eps=eps, norm=norm, queries=20, eot=3)
+    stage = result.info["stages"][1]
+    standing = result.info["stages"][0]["standing"]
+    assert 10 < standing <= 70
+    # The start once, then trial and best point for each query, three draws each.
+    searched = standing * 3 * (1 + 2 * 20)
+    assert searched <= stage["forward"] <= searched + 10 * standing
+    assert result.info["random"]["draws"] == 10

@@ -53,10 +53,14 @@ class _Rows:
 
 
 class _Search:
-    """The standing examples and their best points. A margin of 0 or less is a success, and the example leaves."""
+    """The standing examples and their best points. A margin of 0 or less is a success, and the example leaves.
 
-    def __init__(self, passes: Passes, batch: Batch, streams: list[int], start: Tensor):
-        self.passes, x, y = passes, batch.x, batch.y
+    With a random model none leaves, because a lucky draw is no success, and margins are averaged over `draws`.
+    """
+
+    def __init__(self, passes: Passes, batch: Batch, streams: list[int], start: Tensor, draws: int):
+        self.passes, self.random, self.draws = passes, batch.random, draws
+        x, y = batch.x, batch.y
         self.found, self.streams = start.clone(), len(streams)
         self.broken = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         own = torch.arange(batch.logits.shape[1], device=x.device) == y[:, None]
@@ -70,11 +74,22 @@ class _Search:
 
     def margin(self, z: Tensor) -> Tensor:
         """(n,) the true logit minus the largest other one."""
-        r, logits = self.rows, self.passes(z)
+        return sum(self._margin(self.passes(z)) for _ in range(self.draws)) / self.draws
+
+    def _margin(self, logits: Tensor) -> Tensor:
+        r = self.rows
         return logits.gather(1, r.y[:, None])[:, 0] - logits.masked_fill(r.own, -torch.inf).amax(1)
+
+    def better(self, margin: Tensor) -> Tensor:
+        """(n, 1, 1, 1) where the trial's margin is below the best point's, whose luck of a random model ends here."""
+        if self.random:
+            self.rows.margin = self.margin(self.rows.best)
+        return (margin < self.rows.margin).view(-1, 1, 1, 1)
 
     def leave(self) -> None:
         r = self.rows
+        if self.random:
+            return
         broken = r.margin <= 0
         if not broken.any():
             return
@@ -110,7 +125,7 @@ def _plan(batch: Batch, size: int, queries: int, p_init: float) -> tuple[Tensor,
     return stripes, windows, (2 * batch.eps * signs(u[:, 2:])).to(batch.x.device)[:, :, None, None]
 
 
-def _linf(passes: Passes, batch: Batch, queries: int, p_init: float) -> tuple[Tensor, Tensor]:
+def _linf(passes: Passes, batch: Batch, queries: int, p_init: float, eot: int) -> tuple[Tensor, Tensor]:
     """Squares of +-2 eps, first on vertical stripes; a query touches its window only.
 
     Batches of the reference that are equally large draw alike, because each is seeded anew: one plan serves all.
@@ -119,7 +134,7 @@ def _linf(passes: Passes, batch: Batch, queries: int, p_init: float) -> tuple[Te
     plans = [_plan(batch, size, queries, p_init) for size in sizes]
     stripes = torch.cat([plans[sizes.index(size)][0] for size in batch.sizes]).to(batch.x.device)
     streams = [size * batch.sizes.count(size) for size in sizes]
-    search = _Search(passes, batch, streams, (batch.x + batch.eps * stripes).clamp(0, 1))
+    search = _Search(passes, batch, streams, (batch.x + batch.eps * stripes).clamp(0, 1), eot)
     for query in range(queries):
         r = search.rows
         if not len(r.index):
@@ -130,7 +145,7 @@ def _linf(passes: Passes, batch: Batch, queries: int, p_init: float) -> tuple[Te
         for place, plan in zip(places, plans, strict=True):
             torch.clamp(r.best[place] + plan[2][query], r.low[place], r.high[place], out=r.trial[place])
         margin = search.margin(r.trial)
-        better = (margin < r.margin).view(-1, 1, 1, 1)
+        better = search.better(margin)
         for place in places:
             best, trial = r.best[place], r.trial[place]
             torch.where(better[place[0]], trial, best, out=best)
@@ -141,13 +156,13 @@ def _linf(passes: Passes, batch: Batch, queries: int, p_init: float) -> tuple[Te
     return search.outcome()
 
 
-def _l2(passes: Passes, batch: Batch, queries: int, p_init: float) -> tuple[Tensor, Tensor]:
+def _l2(passes: Passes, batch: Batch, queries: int, p_init: float, eot: int) -> tuple[Tensor, Tensor]:
     """Bumps that take over the mass of another window; the perturbation has norm eps before it is clipped."""
     x, eps = batch.x, batch.eps
     _, c, h, w = x.shape
     start = [tiles(n, c, h, w, draws, x.device) for n, draws in zip(batch.sizes, batch.draws, strict=True)]
     start = (x + scaled(torch.cat(start), eps)).clamp(0, 1)
-    search = _Search(passes, batch, list(batch.sizes), start)
+    search = _Search(passes, batch, list(batch.sizes), start, eot)
     for query in range(queries):
         r = search.rows
         if not len(r.index):
@@ -164,18 +179,18 @@ def _l2(passes: Passes, batch: Batch, queries: int, p_init: float) -> tuple[Tens
                 take_over(delta[span], first, second, bumps(u[4:], s, n, c, x.device), eps)
         trial = (r.x + scaled(delta, eps)).clamp(0, 1)
         margin = search.margin(trial)
-        r.best = torch.where((margin < r.margin).view(-1, 1, 1, 1), trial, r.best)
+        r.best = torch.where(search.better(margin), trial, r.best)
         r.margin = torch.minimum(margin, r.margin)
         search.leave()
     return search.outcome()
 
 
-def search(*, queries: int, p_init: float = P_INIT) -> Core:
+def search(*, queries: int, p_init: float = P_INIT, eot: int = 1) -> Core:
     """Square Attack on the margin of logits, one run."""
 
     def core(passes: Passes, batch: Batch) -> tuple[Tensor, Tensor]:
         with passes.without_gradients():
-            found, broken = (_linf if batch.norm == "linf" else _l2)(passes, batch, queries, p_init)
+            found, broken = (_linf if batch.norm == "linf" else _l2)(passes, batch, queries, p_init, eot)
         return found.clone(), broken.clone()
 
     return core
@@ -183,7 +198,7 @@ def search(*, queries: int, p_init: float = P_INIT) -> Core:
 
 def square(
     model: Model, x: Tensor, y: Tensor, *, eps: float, norm: str = "linf", seed: int = 0, batch_size: int = 250,
-    queries: int = QUERIES, p_init: float = P_INIT,
+    queries: int = QUERIES, p_init: float = P_INIT, eot: int = 1,
 ) -> AttackResult:  # fmt: skip
     """Square Attack, score-based: it sees logits only; AutoAttack's last part.
 
@@ -193,9 +208,10 @@ def square(
         batch_size: examples that share random draws, which decide the answer; 250 is the reference's.
         queries: predictions an example gets at most, after the first.
         p_init: share of the pixels in the first squares.
+        eot: draws of a random model that each margin is averaged over; it is asked about the best point again, too.
 
     Raises:
         RedoubtError: see `stages.in_stages`.
     """
-    stage = Stage("square", search(queries=queries, p_init=p_init))
+    stage = Stage("square", search(queries=queries, p_init=p_init, eot=eot))
     return in_stages(model, x, y, [stage], eps=eps, norm=norm, seed=seed, batch_size=batch_size)
