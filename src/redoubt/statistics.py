@@ -1,6 +1,7 @@
 """Intervals, paired comparisons and spread over seeds; statsmodels and scipy do the arithmetic."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +60,39 @@ def paired_difference(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 
     Args:
         a, b: (n,) or (seeds, n) bool; with seeds, both axes are resampled.
     """
-    difference = np.atleast_2d(np.asarray(a, float) - np.asarray(b, float))
+    return paired_statistic(lambda left, right: left - right, a, b, seed=seed, draws=draws)
+
+
+def paired_statistic(
+    statistic: Callable[..., float], *correct: np.ndarray, seed: int = 0, draws: int = 2000
+) -> Interval:
+    """A statistic of several accuracies on the same images and seeds, with a 95 % percentile bootstrap over both.
+
+    Args:
+        statistic: of one accuracy for each array, shares in [0, 1].
+        correct: (n,) or (seeds, n) bool, all of one shape; each draw takes the same images and seeds from all of them.
+    """
+    bits = np.stack([np.atleast_2d(np.asarray(c, float)) for c in correct])
     rng = np.random.default_rng(seed)
-    s, n = difference.shape
-    resampled = [
-        difference[rng.integers(0, s, s)][:, rng.integers(0, n, n)].mean() for _ in range(draws)
-    ]  # one draw a time: (draws, s, n) would not fit for 10,000 images
+    _, s, n = bits.shape
+    resampled = []
+    for _ in range(draws):  # one draw a time: (draws, s, n) would not fit for 10,000 images
+        seeds, images = rng.integers(0, s, s), rng.integers(0, n, n)
+        resampled.append(statistic(*bits[:, seeds][:, :, images].mean((1, 2))))
     low, high = np.quantile(resampled, [0.025, 0.975])
+    return Interval(float(statistic(*bits.mean((1, 2)))), float(low), float(high))
+
+
+def paired_means(a: np.ndarray, b: np.ndarray | float, seed: int = 0, draws: int = 2000) -> Interval:
+    """Mean of a - b, with a 95 % percentile bootstrap over runs; a single run gives NaN bounds.
+
+    Args:
+        a, b: (runs,) one value a run, in the same order; b may be a number.
+    """
+    difference = np.asarray(a, float) - b
+    s = len(difference)
+    if s < 2:
+        return Interval(float(difference.mean()), float("nan"), float("nan"))
+    picked = np.random.default_rng(seed).integers(0, s, (draws, s))
+    low, high = np.quantile(difference[picked].mean(1), [0.025, 0.975])
     return Interval(float(difference.mean()), float(low), float(high))

@@ -1,0 +1,107 @@
+"""What claims are judged on: result and training records by study and run, and what is missing would cost."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from redoubt import results
+from redoubt.provenance import read_record
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records of some studies.
+
+    Attributes:
+        result_files, training_files: paths as they are shown as evidence.
+    """
+
+    result_files: tuple[Path, ...]
+    training_files: tuple[Path, ...] = ()
+
+    @cached_property
+    def tidy(self) -> pd.DataFrame:
+        """`results.frame`, with the run's name in `run` and bits in `correct`."""
+        tidy = results.frame(list(self.result_files))
+        return tidy.assign(run=tidy["defense"] + "/" + tidy["variant"])
+
+    @cached_property
+    def records(self) -> dict[tuple[str, str], dict[int, dict[str, Any]]]:
+        """(study, run) -> seed -> result record."""
+        return _by_run({path: results.read(path) for path in self.result_files})
+
+    @cached_property
+    def trainings(self) -> dict[tuple[str, str], dict[int, dict[str, Any]]]:
+        """(study, run) -> seed -> training record."""
+        return _by_run({path: read_record(path, "redoubt train") for path in self.training_files})
+
+    @cached_property
+    def _failed(self) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
+        checks = results.checks(list(self.result_files))
+        for _, c in checks[~checks["passed"].astype(bool)].iterrows():
+            run = f"{c['defense']}/{c['variant']}"
+            text = f"{c['check']} of {run}/seed{c['seed']} ({c['why']}: {c['value']:.4g}, limit {c['limit']:.4g})"
+            found.setdefault((c["study"], run), []).append(text)
+        return found
+
+    @property
+    def studies(self) -> list[str]:
+        return list(dict.fromkeys(study for study, _ in self.records))
+
+    def failed(self, study: str, runs: list[str]) -> list[str]:
+        """Failed validity checks of these runs, as text."""
+        return [text for run in runs for text in self._failed.get((study, run), [])]
+
+    def bits(self, study: str, run: str, name: str) -> dict[int, np.ndarray]:
+        """Seed -> (n,) bool under the attack of this name; empty where the run did not face it."""
+        rows = self._rows.get((study, run, name))
+        return {} if rows is None else rows
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str, str], dict[int, np.ndarray]]:
+        found: dict[tuple[str, str, str], dict[int, np.ndarray]] = {}
+        columns = (self.tidy[c] for c in ("study", "run", "name", "seed", "correct"))
+        for study, run, name, seed, correct in zip(*columns, strict=True):
+            found.setdefault((study, run, name), {})[int(seed)] = correct
+        return found
+
+    def worst_of(self, study: str, run: str) -> str:
+        """Which attacks the worst case of a run is taken over."""
+        tidy = self.tidy
+        rows = tidy[(tidy["study"] == study) & (tidy["run"] == run) & (tidy["name"] == "worst")]
+        return str(rows["attack"].iloc[0]).removeprefix("minimum over ")
+
+    def files(self, study: str, runs: list[str]) -> list[str]:
+        """The records behind these runs of a study."""
+        every = [*self.result_files, *self.training_files]
+        wanted = [f"{study}/{run}/seed" for run in dict.fromkeys(runs)]
+        return [p.as_posix() for w in wanted for p in every if f"/{w}" in f"/{p.as_posix()}"]
+
+    def cost(self, study: str, run: str, seeds: int) -> str | None:
+        """What a run of `seeds` seeds would take, from the recorded seconds of its defense, else of the study."""
+        near = [k for k in self.records if k[0] == study and k[1].split("/")[0] == run.split("/")[0]]
+        near = near or [k for k in self.records if k[0] == study]
+        spent = [
+            r["training_seconds"] + sum(e["seconds"] for e in r["evaluations"])
+            for key in near
+            for r in self.records[key].values()
+        ]
+        if not spent:
+            return None
+        from_where = ", ".join(k[1] for k in near[:3]) + (", ..." if len(near) > 3 else "")
+        return (
+            f"{run}: about {seeds * np.mean(spent):.0f} s for {seeds} seeds on {study}, as {from_where} took"
+        )
+
+
+def _by_run(read: dict[Path, dict[str, Any]]) -> dict[tuple[str, str], dict[int, dict[str, Any]]]:
+    found: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for record in read.values():
+        r = record["run"]
+        found.setdefault((r["study"], f"{r['defense']}/{r['variant']}"), {})[int(r["seed"])] = record
+    return found

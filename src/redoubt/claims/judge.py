@@ -1,0 +1,150 @@
+"""One claim and the records -> its rows of reports/claims.json; the format stands in `redoubt.claims`."""
+
+from typing import Any
+
+from redoubt.claims import numbers
+from redoubt.claims.directions import Missing, compare, rounded, together
+from redoubt.claims.evidence import Evidence
+from redoubt.claims.schema import Claim
+
+MISSING_SEEDS = 3  # what a direction asks for: spread over seeds
+
+
+def judge(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
+    """The rows of one claim: a direction's one a study that holds all its runs, else a single one."""
+    if claim.judge:
+        return _direction(claim, evidence)
+    return _number(claim, evidence) if claim.number else [_context(claim)]
+
+
+def _row(claim: Claim, verdict: str, why: str, **more: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("study", "ours", "interval", "unit"))
+    return {
+        "id": claim.id,
+        "claim": claim.claim,
+        "kind": claim.kind,
+        "paper_value": claim.value,
+        "protocol": numbers.protocol(claim),
+        **empty,
+        "differences": [],
+        "verdict": verdict,
+        "direction": None,
+        "why": why,
+        "cost": None,
+        "comparisons": [],
+        "evidence": [],
+        **more,
+    }
+
+
+def _direction(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
+    rows, lacking = [], {}
+    for study in evidence.studies:
+        found = [compare(evidence, study, c) for c in claim.judge]
+        if any(isinstance(f, Missing) for f in found):
+            lacking[study] = [f for f in found if isinstance(f, Missing)]
+        else:
+            rows.append(_judged_direction(claim, evidence, study, found))
+    return rows or [_direction_not_run(claim, evidence, lacking)]
+
+
+def _judged_direction(
+    claim: Claim, evidence: Evidence, study: str, found: list[dict[str, Any]]
+) -> dict[str, Any]:
+    runs = list(dict.fromkeys(r for c in claim.judge for r in (c.left, c.right) if r))
+    verdict = together([f["outcome"] for f in found])
+    least = min(f["seeds"] for f in found)
+    n_held = sum(f["outcome"] == "direction holds" for f in found)
+    why = f"{n_held} of {len(found)} comparisons hold; {least} seed{'s' * (least > 1)} at least"
+    one = found[0] if len(found) == 1 else None
+    return _flagged(
+        _row(
+            claim, verdict, why, study=study,
+            ours=one["value"] if one else "; ".join(f["text"] for f in found),
+            interval=one["interval"] if one else None, unit=one["unit"] if one else None,
+            differences=_told(claim, evidence, study, runs), comparisons=found,
+            evidence=evidence.files(study, runs),
+        ),
+        evidence.failed(study, runs),
+    )  # fmt: skip
+
+
+def _told(claim: Claim, evidence: Evidence, study: str, runs: list[str]) -> list[str]:
+    """What a reader of a direction has to know: another setting, and worst cases over other attacks."""
+    record = next(iter(evidence.records[study, runs[0]].values()))
+    found = numbers.setting(claim, record)
+    if claim.dataset is None:
+        found.append(f"data set: {record['config']['data']['name']} here")
+    if any(c.attack == "worst" for c in claim.judge):
+        over = {run: evidence.worst_of(study, run) for run in runs}
+        if len(set(over.values())) > 1:
+            found += [f"worst case of {run} over {attacks}" for run, attacks in over.items()]
+    return found
+
+
+def _direction_not_run(claim: Claim, evidence: Evidence, lacking: dict[str, list[Missing]]) -> dict[str, Any]:
+    """The study that lacks least says what is missing and what that would take."""
+    if not lacking:
+        return _row(claim, "not run", "no record of any study is here")
+    count = {study: len({r for m in found for r in m.runs}) for study, found in lacking.items()}
+    study = min(count, key=lambda name: (count[name], len(lacking[name])))
+    runs = list(dict.fromkeys(r for m in lacking[study] for r in m.runs))
+    costs = [evidence.cost(study, run, MISSING_SEEDS) for run in runs]
+    why = "; ".join(dict.fromkeys(m.why for m in lacking[study]))
+    return _row(claim, "not run", why, cost="; ".join(c for c in costs if c) or None)
+
+
+def _number(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
+    number, rows, other = claim.number, [], []
+    for study in evidence.studies:
+        seeds = evidence.records.get((study, number.run))
+        if not seeds:
+            continue
+        differing = min((numbers.differences(claim, r) for r in seeds.values()), key=len)
+        if differing:
+            other.append((study, differing))
+        else:
+            rows.append(_judged_number(claim, evidence, study))
+    if rows:
+        return rows
+    if other:
+        study, differing = min(other, key=lambda pair: len(pair[1]))
+        files = evidence.files(study, [number.run])
+        why = "the protocol differs: " + "; ".join(differing)
+        return [_row(claim, "not comparable", why, study=study, differences=differing, evidence=files)]
+    on = f"{claim.dataset} with {claim.architecture}"
+    return [_row(claim, "not run", f"no record of {number.run} is here; the number is of {on}")]
+
+
+def _judged_number(claim: Claim, evidence: Evidence, study: str) -> dict[str, Any]:
+    number = claim.number
+    ours, seeds, n = numbers.measured(evidence, study, number)
+    verdict = numbers.verdict(claim.value, number.tolerance, ours)
+    why = f"ours minus the paper's {ours.value - claim.value:+.2f}, tolerance {number.tolerance:g} points; {seeds} seeds"
+    if verdict.startswith("higher"):
+        why += "; a stronger attack has to fail before this counts"
+    told = [] if n == number.images else [f"test images: {number.images} there, {n} here"]
+    row = _row(
+        claim, verdict, why, study=study, ours=rounded(ours.value), unit="%",
+        interval=[rounded(ours.low), rounded(ours.high)], differences=told,
+        evidence=evidence.files(study, [number.run]),
+    )  # fmt: skip
+    return _flagged(row, evidence.failed(study, [number.run]))
+
+
+def _flagged(row: dict[str, Any], failed: list[str]) -> dict[str, Any]:
+    """A failed validity check of any run takes the verdict's place; what it would have been stands beside it."""
+    if not failed:
+        return row
+    shown = "; ".join(failed[:3]) + (f"; and {len(failed) - 3} more" if len(failed) > 3 else "")
+    why = f"without the flag: {row['verdict']} ({row['why']}); failed: {shown}"
+    return {**row, "verdict": "flagged", "direction": row["verdict"], "why": why}
+
+
+def _context(claim: Claim) -> dict[str, Any]:
+    """A claim that no run of ours stands for."""
+    note = f": {claim.note}" if claim.note else ""
+    if claim.value is None:
+        return _row(claim, "not run", f"no run tests it{note}")
+    why = f"{claim.status}: no run of ours stands for this number{note}"
+    return _row(claim, "not comparable", why, differences=["no run under the paper's protocol"])

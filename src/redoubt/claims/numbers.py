@@ -1,0 +1,94 @@
+"""Numbers of the papers: how their protocol differs from a record's, and ours beside theirs where it does not."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from redoubt.bits import unpack
+from redoubt.claims.evidence import Evidence
+from redoubt.claims.schema import Claim, Number
+from redoubt.statistics import Interval, nrr, paired_statistic
+
+
+def protocol(claim: Claim) -> dict[str, Any]:
+    """What the paper says of how it got its number; what it leaves out is left out."""
+    told = {
+        "data set": claim.dataset,
+        "architecture": claim.architecture,
+        "metric": claim.metric,
+        "table": claim.paper_table,
+    }
+    if claim.number:
+        n = claim.number
+        steps = ", ".join(f"{k} {v}" for k, v in n.params.items())
+        told |= {"attack": f"{n.attack} {steps}".strip(), "threat": f"{n.norm} {n.eps:.4g}"}
+        told["test images"] = n.images
+    return {k: v for k, v in told.items() if v is not None}
+
+
+def setting(claim: Claim, record: dict[str, Any]) -> list[str]:
+    """How data set and architecture of a record differ from the paper's, where the claim names them."""
+    config = record["config"]
+    pairs = (
+        ("data set", claim.dataset, config["data"]["name"]),
+        ("architecture", claim.architecture, config["architecture"]["name"]),
+    )
+    return [f"{what}: {there} there, {here} here" for what, there, here in pairs if _other(there, here)]
+
+
+def differences(claim: Claim, record: dict[str, Any]) -> list[str]:
+    """Every difference in protocol that forbids to hold our number against the paper's."""
+    number, threat = claim.number, record["config"]["threat"]
+    found = setting(claim, record)
+    for what, told in (("data set", claim.dataset), ("architecture", claim.architecture)):
+        if told is None:
+            found.append(f"{what}: the paper's is not known")
+    if threat["norm"] != number.norm or not math.isclose(threat["eps"], number.eps, rel_tol=1e-4):
+        there, here = f"{number.norm} {number.eps:.4g}", f"{threat['norm']} {threat['eps']:.4g}"
+        found.append(f"threat: {there} there, {here} here")
+    if attack(number, record) is None:
+        steps = ", ".join(f"{k} {v}" for k, v in number.params.items())
+        found.append(f"attack: {' '.join(filter(None, (number.attack, steps)))} there, not faced here")
+    return found
+
+
+def attack(number: Number, record: dict[str, Any]) -> dict[str, Any] | None:
+    """The evaluation of a record that is the paper's attack."""
+    kind = "none" if number.attack == "clean" else number.attack
+    for e in record["evaluations"]:
+        agree = all(e["params"].get(k) == v for k, v in number.params.items())
+        radius = kind == "none" or (
+            e["norm"] == number.norm and math.isclose(e["eps"], number.eps, rel_tol=1e-4)
+        )
+        if e["attack"] == kind and agree and radius and e["checkpoint"] == "best" and not e["surrogate"]:
+            return e
+    return None
+
+
+def measured(evidence: Evidence, study: str, number: Number) -> tuple[Interval, int, int]:
+    """Our number in percent with its bootstrap interval, its seeds and its images; every record holds the attack."""
+    sides: list[list[np.ndarray]] = []
+    for record in evidence.records[study, number.run].values():
+        rows = [attack(number, record)]
+        if rows[0] is None:
+            continue  # an attack that only some seeds face
+        if number.measure == "nrr":
+            rows.insert(0, next(e for e in record["evaluations"] if e["name"] == "clean"))
+        sides.append([unpack(e["correct"], e["n"]) for e in rows])
+    n = min(len(bits) for side in sides for bits in side)
+    stacked = [np.stack([side[k][:n] for side in sides]) for k in range(len(sides[0]))]
+    d = paired_statistic(nrr if number.measure == "nrr" else lambda a: a, *stacked)
+    return Interval(100 * d.value, 100 * d.low, 100 * d.high), len(sides), n
+
+
+def verdict(value: float, tolerance: float, ours: Interval) -> str:
+    """Reproduced within tolerance or interval; a number above the paper's asks for a stronger attack."""
+    if abs(ours.value - value) <= tolerance or ours.low <= value <= ours.high:
+        return "reproduced"
+    return "lower" if ours.value < value else "higher: check the attack"
+
+
+def _other(there: str | None, here: str) -> bool:
+    plain = lambda text: "".join(c for c in text.lower() if c.isalnum())
+    return there is not None and plain(there) != plain(here)
