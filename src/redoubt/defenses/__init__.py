@@ -19,6 +19,11 @@ _REGISTRY = {
     "atop": ("redoubt.defenses.atop", "Atop"),
     "atop_transfer": ("redoubt.defenses.atop", "AtopTransfer"),
     "pssr": ("redoubt.defenses.pssr", "Pssr"),
+    "vaft": ("redoubt.defenses.vaft", "Vaft"),
+    "afd": ("redoubt.defenses.afd", "Afd"),
+    "arrest": ("redoubt.defenses.arrest", "Arrest"),
+    "afkd": ("redoubt.defenses.afkd", "Afkd"),
+    "rift": ("redoubt.defenses.rift", "Rift"),
     "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
 }
 

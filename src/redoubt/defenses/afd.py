@@ -1,0 +1,186 @@
+"""AFD, adversarial fine-tuning via disentanglement: Zhou, Zhou, Liu, Wang, Gao, AAAI 2025 (arXiv 2401.14707).
+
+Symbols as in the paper: g is the backbone, (w, b) the linear head, D_1 and D_2 the disentanglers, f_1 the intrinsic
+and f_2 the confused feature of x_adv, f'_nat the frozen natural network's feature of x.
+"""
+
+import copy
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from redoubt.defenses.base import Batch, InnerAttack, State, View, hyper
+from redoubt.defenses.vaft import Vaft, WithStart, feature_gap
+
+CODE = "authors' code: tl+sl.py"
+
+
+class ResidualMlp(nn.Module):
+    """f + V relu(U f): the identity at first, since V starts at 0."""
+
+    def __init__(self, d: int):
+        super().__init__()
+        self.u, self.v = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
+        nn.init.zeros_(self.v.weight)
+
+    def forward(self, f: Tensor) -> Tensor:
+        return f + self.v(self.u(f).relu())
+
+
+def disentangler(kind: str, d: int) -> nn.Module:
+    """A map of (N, D) features that starts as the identity: a bias-free matrix, an MLP, or nothing."""
+    if kind == "none":
+        return nn.Identity()
+    if kind == "mlp":
+        return ResidualMlp(d)
+    matrix = nn.Linear(d, d, bias=False)
+    nn.init.eye_(matrix.weight)
+    return matrix
+
+
+class Disentangled(WithStart):
+    """Attributes: classifier (g, w, b), start (the natural network), D1 and D2; its logits are z_1 alone."""
+
+    def __init__(self, classifier: nn.Module, kind: str):
+        super().__init__(classifier)
+        d = classifier.head.in_features
+        self.D1, self.D2 = disentangler(kind, d), disentangler(kind, d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        g, w = self.classifier.features, self.classifier.head
+        return w(self.D1(g(x)))
+
+    def confused(self, x: Tensor) -> Tensor:
+        """z_2 = w D_2 g(x) + b, (N, K)."""
+        g, w = self.classifier.features, self.classifier.head
+        return w(self.D2(g(x)))
+
+    def folded(self) -> nn.Module:
+        """The classifier with w' = w D_1, which has the plain architecture; shares no storage with this one."""
+        f = copy.deepcopy(self.classifier)
+        if isinstance(self.D1, nn.Linear):
+            with torch.no_grad():
+                f.head.weight.copy_(self.classifier.head.weight @ self.D1.weight)
+        return f
+
+
+class Minus(nn.Module):
+    """z_1 - z_2: an attacker who knows D_2 and lowers the real prediction while raising the confused one."""
+
+    def __init__(self, model: Disentangled):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) - self.model.confused(x)
+
+
+def wrong_label(z1: Tensor, y: Tensor) -> Tensor:
+    """The label that D_2 looks for: argmax over c != y of z_1, i.e. the runner-up where z_1 is right. (N,)."""
+    return z1.detach().scatter(1, y[:, None], -torch.inf).argmax(1)
+
+
+class Afd(Vaft):
+    """L_1 trains D_2; L_2 + L_3 trains g, w, b and D_1."""
+
+    class Params(InnerAttack):
+        """Hyper-parameters of AFD."""
+
+        step_size: float = hyper(0.223125, f"{CODE} (0.007 at 8/255), as a share of the radius", gt=0)
+        alpha: float = hyper(0.05, f"{CODE} and README: weight of L_1", ge=0)
+        beta: float = hyper(0.25, f"{CODE} (there sigma) and README: weight of L_2", ge=0)
+        gamma: float = hyper(25.0, f"{CODE} and README: weight of the alignment in L_3", ge=0)
+        update: Literal["single_graph", "double"] = hyper(
+            "single_graph", "ours: the released order of steps does not run on a modern PyTorch"
+        )
+        trains_head: bool = hyper(
+            False, "ours: the paper gives L_1 to D_2 alone; in the authors' code it reaches w and b too"
+        )
+        stop_gradient: bool = hyper(True, f"{CODE}: f_2 takes g(x_adv) detached")
+        disentangler: Literal["linear", "mlp", "none"] = hyper(
+            "linear", f"{CODE}: square matrices without bias, the identity at first"
+        )
+        aligns_with: Literal["natural", "adversarial"] = hyper(
+            "natural", f"{CODE}: the natural network sees x, not x_adv"
+        )
+
+        @model_validator(mode="after")
+        def _nothing_to_disentangle(self):
+            if self.disentangler == "none" and (self.alpha or self.beta):
+                raise ValueError("without disentanglers alpha and beta must be 0")
+            return self
+
+    def build(self) -> Disentangled:
+        return Disentangled(self.classifier(), self.params.disentangler)
+
+    def deployed(self, model: Disentangled) -> nn.Module:
+        return model if self.params.disentangler == "mlp" else model.folded()
+
+    def adaptive(self, model: Disentangled) -> dict[str, View]:
+        return {
+            **super().adaptive(model),
+            "unfolded": View(model, "w D_1 g(x) before D_1 is folded into the head"),
+            "minus_confused": View(Minus(model), "z_1 - z_2: the attacker knows D_2"),
+        }
+
+    def optimizers(self, model: Disentangled, make) -> dict[str, torch.optim.Optimizer]:
+        c = self.params
+        main = make([*model.classifier.parameters(), *model.D1.parameters()])
+        if c.update == "double":
+            # The released code steps these weights twice a batch, and each step decays them.
+            for group in main.param_groups:
+                group["weight_decay"] *= 2
+        return {"model": main} | ({} if c.disentangler == "none" else {"D2": make(model.D2.parameters())})
+
+    def losses(self, batch: Batch, x_adv: Tensor, model: Disentangled) -> tuple[dict[str, Tensor], dict]:
+        """L1, L2 and L3 with their weights, and what to log.
+
+        L_1 = alpha CE(z_2, wrong label); L_2 = beta cos(f_1, f_2); L_3 = CE(z_1, y) + gamma (1 - cos(f_1, f'_nat)).
+        """
+        c, w = self.params, model.classifier.head
+        f_adv = model.classifier.features(x_adv)
+        f1, f2 = model.D1(f_adv), model.D2(f_adv.detach() if c.stop_gradient else f_adv)
+        z1 = w(f1)
+        z2 = (
+            w(f2)
+            if c.trains_head or c.update == "double"
+            else F.linear(f2, w.weight.detach(), w.bias.detach())
+        )
+        f_nat = model.natural(batch.x)
+        target = f_nat if c.aligns_with == "natural" else model.natural(x_adv)
+        ce, cos = F.cross_entropy(z1, batch.y), F.cosine_similarity(f1, f2).mean()
+        alignment = 1 - F.cosine_similarity(f1, target).mean()
+        confused = F.cross_entropy(z2, wrong_label(z1, batch.y))
+        terms = {
+            "L1": c.alpha * confused,
+            "L2": c.beta * cos,
+            "L3": ce + c.gamma * alignment if c.gamma else ce,
+        }
+        logged = {"adversarial": ce, "confused": confused, "cosine": cos, "alignment": alignment}
+        right = {f"accuracy_z{i}": (z.argmax(1) == batch.y).float().mean() for i, z in ((1, z1), (2, z2))}
+        return terms, {k: v.detach() for k, v in {**logged, **right, **feature_gap(f_nat, f1)}.items()}
+
+    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+        """D_2 moves by the gradient of L_1, and g, w, b, D_1 by that of L_2 + L_3, all taken at the same weights.
+
+        `double` sums what the released code's two steps a batch apply: 2 L_2 + L_3 on g and D_1, and 2 L_1 + L_3
+        on w and b. Neither lets L_2 move D_2: there its gradient is thrown away.
+        """
+        model, twice = state.model, 2 if self.params.update == "double" else 1
+        terms, logged = self.losses(batch, self.adversary(batch, state), model)
+        rest = [*model.classifier.parameters(), *model.D1.parameters()]
+        confused = list(model.D2.parameters())
+        total = twice * (terms["L1"] + terms["L2"]) + terms["L3"] if confused else terms["L3"]
+        g = torch.autograd.grad(total, rest, retain_graph=True)
+        if confused:
+            g += torch.autograd.grad(terms["L1"], confused)
+        for weight, gradient in zip([*rest, *confused], g, strict=True):
+            weight.grad = gradient
+        for optimizer in state.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        loss = terms["L1"] + terms["L2"] + terms["L3"]
+        return {"loss": loss.detach(), **logged}

@@ -1,0 +1,134 @@
+"""RiFT, robust critical fine-tuning: Zhu, Hu, Wang, Xie, Yang, ICCV 2023 (arXiv 2308.02533).
+
+An adversarially trained network's least robust-critical module is fine-tuned on natural images, and the result is
+interpolated with the start. It is the one fine-tuning baseline of AFD that starts from a robust network.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from redoubt.attacks.engine import evaluating
+from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.vaft import WithStart
+from redoubt.errors import RedoubtError, nearest
+
+CODE = "authors' code: robustlearn, RiFT/main.py"
+
+
+class WithChoice(WithStart):
+    """Attributes: classifier, start (theta_AT) and `chosen`, the place of the module in `modules`, -1 before."""
+
+    def __init__(self, classifier: nn.Module):
+        super().__init__(classifier)
+        self.register_buffer("chosen", torch.tensor(-1))
+
+
+def modules(classifier: nn.Module) -> list[str]:
+    """The convolutions and linear layers by name, in order: what may be fine-tuned."""
+    return [name for name, m in classifier.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+
+
+def criticality(f: nn.Module, module: str, x_adv: Tensor, y: Tensor, radius: float, steps: int) -> Tensor:
+    """MRC, definition 3.1: the rise of CE(f(x_adv), y) under the worst change of one module's weight.
+
+    Gradient ascent of rate 1 on the weight, whose change is scaled back to `radius` times the weight's Frobenius
+    norm after each step, as in the authors' code.
+
+    Args:
+        f: in eval mode; not changed.
+        x_adv: (N, C, H, W) adversarial images. y: (N,) labels.
+
+    Returns:
+        0-dim, at least minus the loss at the start.
+    """
+    name = f"{module}.weight"
+    kept = dict(f.named_parameters())[name].detach()
+    value = lambda w: F.cross_entropy(functional_call(f, {name: w}, (x_adv,)), y)
+    w, start = kept, value(kept).detach()
+    worst = torch.zeros_like(start)
+    for _ in range(steps):
+        w = w.detach().requires_grad_()
+        (g,) = torch.autograd.grad(value(w), w)
+        change = w.detach() + g - kept
+        w = kept + change * (radius * kept.norm() / change.norm().clamp_min(1e-12)).clamp_max(1)
+        worst = torch.maximum(worst, value(w).detach())
+    return worst - start
+
+
+class Rift(Defense):
+    """min over one module's weights of CE(f(x), y); deployed is theta_AT + factor (theta_FT - theta_AT)."""
+
+    paper = "2308.02533"
+    starts_from = "pgd_at"
+    selects_on = "clean"
+
+    class Params(InnerAttack):
+        """Hyper-parameters of RiFT; the attack is that of the criticality."""
+
+        module: str = hyper(
+            "lowest", "paper: section 3 (lowest MRC); or a name, as in the table of the authors' README"
+        )
+        radius: float = hyper(0.1, f"{CODE} (epsilon 0.1), a share of the weight's norm", gt=0)
+        ascent: int = hyper(
+            10, f"{CODE} (10 passes; here one batch of the training set, not the test set)", ge=1
+        )
+        factor: float = hyper(
+            0.5,
+            "ours: halfway; the authors pick the best factor by the robustness on the test set",
+            ge=0,
+            le=1,
+        )
+
+    def build(self) -> WithChoice:
+        model = WithChoice(self.classifier())
+        known, wanted = modules(model.classifier), self.params.module
+        if wanted != "lowest" and wanted not in known:
+            raise RedoubtError(
+                "this classifier has no such module", key="module", value=wanted,
+                allowed=["lowest", *known], nearest=nearest(wanted, known),
+            )  # fmt: skip
+        return model
+
+    def initialize(self, model: WithChoice, source: nn.Module) -> None:
+        model.take(source)
+
+    def deployed(self, model: WithChoice) -> nn.Module:
+        """Weights and batch norm's statistics interpolated alike; shares no storage with the model."""
+        f = copy.deepcopy(model.start)
+        with torch.no_grad():
+            for kept, new in zip(
+                f.state_dict().values(), model.classifier.state_dict().values(), strict=True
+            ):
+                if kept.dtype.is_floating_point:
+                    kept.lerp_(new, self.params.factor)
+        return f
+
+    def choose(self, batch: Batch, state: State) -> str:
+        """The module of lowest MRC on the first batch, or the one that is named; kept for the whole training."""
+        model, p = state.model, self.params
+        names = modules(model.classifier)
+        if p.module != "lowest":
+            return p.module
+        if model.chosen < 0:
+            f = model.start
+            x_adv = self.perturb(f, batch, state, lambda z: F.cross_entropy(f(z), batch.y, reduction="none"))
+            with evaluating(f):
+                mrc = [criticality(f, n, x_adv, batch.y, p.radius, p.ascent) for n in names]
+            model.chosen.copy_(torch.stack(mrc).argmin())
+        return names[int(model.chosen)]
+
+    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+        """One step on the chosen module: the optimizer passes over weights that have no gradient."""
+        f = state.model.classifier
+        chosen = f.get_submodule(self.choose(batch, state))
+        loss = F.cross_entropy(f(batch.x), batch.y)
+        weights = list(chosen.parameters())
+        for w, g in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            w.grad = g
+        state.optimizers["model"].step()
+        state.optimizers["model"].zero_grad(set_to_none=True)
+        return {"loss": loss.detach()}
