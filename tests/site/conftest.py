@@ -18,7 +18,7 @@ PROVENANCE = {
 FINGERPRINT = {"config": "c" * 64, "code": "d" * 64, "modules": {"redoubt.training": "e" * 64}}
 VERDICTS = (
     "reproduced", "direction holds", "direction fails", "lower", "higher: check the attack", "flagged",
-    "not comparable", "not run", "a verdict of tomorrow",
+    "not comparable", "not run", "not told apart", "a verdict of tomorrow",
 )  # fmt: skip
 
 
@@ -62,12 +62,18 @@ def training(root, defense, variant, seed):
 
 
 def claims():
+    compared = {
+        "text": HOSTILE, "left": "cure/main", "right": "pgd_at/main", "measure": "accuracy", "attack": "worst",
+        "expect": "higher", "value": -5.0, "interval": [-9.0, -1.0], "outcome": "fails", "seeds": 2, "n": 40,
+    }  # fmt: skip
     return [
         {
-            "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "id": f"c{i}", "claim": HOSTILE,
-            "kind": "number", "paper_value": None if i else 52.25, "protocol": {"attack": "aa"}, "study": "toy",
-            "ours": None if i else 50.0, "interval": None if i else [48.0, 52.0],
-            "differences": [f"data: {HOSTILE}"], "verdict": verdict, "why": HOSTILE,
+            "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "file": "claims/cure.yaml",
+            "id": f"c{i}", "claim": HOSTILE, "kind": "direction", "paper_value": None if i else 52.25,
+            "protocol": {"dataset": "cifar10"}, "study": "toy" if i % 2 else None, "ours": None if i else -5.0,
+            "interval": None if i else [-9.0, -1.0], "unit": None if i else "points",
+            "differences": [f"data: {HOSTILE}"], "verdict": verdict, "direction": None, "why": HOSTILE,
+            "cost": None if i else "3 GPU hours", "comparisons": [] if i else [compared],
             "evidence": ["results/toy/cure/main/seed0.json", "elsewhere"],
         }
         for i, verdict in enumerate(VERDICTS)

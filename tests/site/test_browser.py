@@ -136,7 +136,7 @@ def test_rows_are_filtered_by_words_and_by_verdict(visit):
     assert len(column(tab, "claims-table", 1)) == 1
     assert "flagged" in column(tab, "claims-table", 1)[0]
     tab.get_by_role("button", name="flagged").click()
-    assert len(column(tab, "claims-table", 1)) == 9
+    assert len(column(tab, "claims-table", 1)) == 10
 
 
 def test_search_finds_a_run_by_keyboard_alone(visit):
@@ -202,7 +202,7 @@ def test_paper_shows_all_rows_and_no_controls(visit):
     assert column(tab, "claims-table", 1) == []
     tab.emulate_media(media="print")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert len(column(tab, "claims-table", 1)) == 9
+    assert len(column(tab, "claims-table", 1)) == 10
     assert not tab.locator(".bar").is_visible()
     assert tab.locator(".wide").first.evaluate("e => getComputedStyle(e).overflow") == "visible"
 
@@ -211,6 +211,6 @@ def test_without_scripts_all_is_there(browser, reports):
     context = browser.new_context(java_script_enabled=False, offline=True)
     tab = context.new_page()
     tab.goto(Path(reports / "index.html").as_uri())
-    assert tab.locator("#claims-table tbody tr").count() == 9
+    assert tab.locator("#claims-table tbody tr").count() == 10
     assert not tab.locator("#search").is_visible()
     context.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 from redoubt.site.evidence import Evidence
 from redoubt.site.links import anchor, to
-from redoubt.site.verdicts import Paper
+from redoubt.site.verdicts import Paper, mark
 
 
 def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> str:
@@ -30,6 +30,6 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
         add("figure", f.get("title", f["figure"]), f["caption"], to(page, anchor("figure", f["figure"])))
     for p in papers:
         for c in p.claims:
-            mark = anchor("claim", str(c["id"]))
-            add("claim", str(c["claim"]), f"{p.name} {c['id']} {c.get('verdict')}", to(p.page, mark))
+            text = " ".join(str(c[k]) for k in ("id", "study", "verdict") if c.get(k))
+            add("claim", str(c["claim"]), f"{p.name} {text}", to(p.page, mark(c)))
     return f"window.redoubtIndex = {json.dumps(entries, ensure_ascii=True)};\n"

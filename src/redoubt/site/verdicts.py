@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from redoubt.site.evidence import Evidence, Run
+from redoubt.site.links import anchor
 
 # A verdict's first words -> (style, sign): the sign says it without colour. The order is that of the counts.
 SHOWN = {
     "reproduced": ("good", "✓"),
     "direction holds": ("good", "✓"),
+    "not told apart": ("even", "≈"),
     "direction fails": ("bad", "✗"),
     "lower": ("bad", "↓"),
     "higher": ("doubt", "↑"),
@@ -74,6 +76,29 @@ def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
     rank = {name: i for i, name in enumerate(SHOWN)}
     place = lambda verdict: next((rank[k] for k in rank if verdict.startswith(k)), len(rank))
     return sorted(found.items(), key=lambda item: (place(item[0]), item[0]))
+
+
+def measured(claim: dict[str, Any]) -> str:
+    """What was found here, with its interval and unit; empty where nothing was."""
+    return _with_unit(claim.get("ours"), claim.get("interval"), claim.get("unit"))
+
+
+def compared(comparison: dict[str, Any], unit: str | None) -> str:
+    """The value of one comparison, as `measured` shows that of a claim."""
+    return _with_unit(comparison.get("value"), comparison.get("interval"), unit)
+
+
+def _with_unit(value: Any, interval: list[float] | None, unit: str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    shape = "{:+.1f}" if unit == "points" else "{:.1f}" if unit else "{:.4g}"
+    around = f" [{', '.join(shape.format(v) for v in interval)}]" if interval else ""
+    return shape.format(value) + around + (f" {unit}" if unit else "")
+
+
+def mark(claim: dict[str, Any]) -> str:
+    """The id of a claim's place on its paper's page; one claim may be judged on several studies."""
+    return anchor("claim", "-".join(str(claim[k]) for k in ("id", "study") if claim.get(k)))
 
 
 def papers(evidence: Evidence) -> list[Paper]:
