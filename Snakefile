@@ -7,6 +7,7 @@
 """
 
 import os
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -26,6 +27,7 @@ except RedoubtError as error:
 workflow.global_resources.setdefault("core", os.cpu_count())
 
 NOTEBOOKS = workflow.basedir + "/notebooks"
+CLAIMS = workflow.basedir + "/claims"
 
 
 rule all:
@@ -140,11 +142,33 @@ rule audit_variant:
         "redoubt audit {wildcards.run} --threads {threads} 2> {log} || [ $? -eq 3 ]"  # 3: `different` is an answer
 
 
+rule judge_claims:
+    input:
+        results=plan.all_results(),
+        records=plan.all_records(),
+        claims=sorted(str(path) for path in Path(CLAIMS).glob("*.yaml")),
+    output:
+        "reports/claims.json",
+    log:
+        "logs/judge_claims.log",
+    benchmark:
+        "logs/judge_claims.benchmark.tsv"
+    params:
+        records=[f"--record {path}" for path in plan.all_records()],
+        folder=CLAIMS,
+        code=plan.code("redoubt.claims.report"),
+    message:
+        "Judge every claim"
+    shell:
+        "redoubt claims {input.results} {params.records} --folder '{params.folder}' --out {output} > {log} 2>&1"
+
+
 rule make_tables:
     input:
         results=plan.all_results(),
         records=plan.all_records(),
         exhibits="reports/exhibits.json",
+        claims="reports/claims.json",
     output:
         "reports/all_tables",
         directory("reports/tables"),
@@ -158,7 +182,8 @@ rule make_tables:
     message:
         "Write every table"
     shell:
-        "redoubt tables {input.results} {params.records} --exhibits {input.exhibits} > {log} 2>&1"
+        "redoubt tables {input.results} {params.records} --exhibits {input.exhibits}"
+        " --claims {input.claims} > {log} 2>&1"
 
 
 rule list_exhibits:
@@ -236,6 +261,7 @@ rule list_figures:
 rule write_site:
     input:
         rules.make_tables.output,
+        rules.judge_claims.output,
         rules.list_figures.input,
         rules.list_figures.output,
         results=plan.all_results(),

@@ -187,11 +187,33 @@ def tables(
     out: Annotated[Path, typer.Option(help="folder of the tables")] = Path("reports/tables"),
     listing: Annotated[Path, typer.Option(help="the list of all tables")] = Path("reports/all_tables"),
     exhibits: Annotated[Path | None, typer.Option(help="the list of exhibits, for a table of them")] = None,
+    claims: Annotated[Path | None, typer.Option(help="the judged claims, for a table of them")] = None,
 ) -> None:
     """Results to tables: csv, md, tex and html, and a list with their hashes."""
     from redoubt import tables as t
 
-    t.write(t.build(results, records or [], exhibits), out, listing)
+    t.write(t.build(results, records or [], exhibits, claims), out, listing)
+
+
+@app.command()
+def claims(
+    results: Annotated[list[Path] | None, typer.Argument(help="default: every result record here")] = None,
+    records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
+    folder: Annotated[Path, typer.Option(help="folder of the claims files")] = Path("claims"),
+    out: Annotated[Path, typer.Option(help="the judged claims")] = Path("reports/claims.json"),
+    paper: Annotated[str | None, typer.Option(help="print only the claims of this file, e.g. uiat")] = None,
+) -> None:
+    """Judge every claim of the papers on the records; the worst verdict comes first."""
+    from redoubt.claims import report
+
+    if not results:
+        results, records = report.recorded(Path())
+    rows = report.build(folder, results, records or [])
+    report.write(rows, out)
+    shown = report.of_paper(rows, paper, folder)
+    terminal = _terminal()
+    terminal.print(report.terminal(shown))
+    terminal.print(report.counts(shown))
 
 
 @app.command()

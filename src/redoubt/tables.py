@@ -13,6 +13,7 @@ import pandas as pd
 
 from redoubt import comparisons, paper_tables, results
 from redoubt.cells import accuracy_table
+from redoubt.claims import report as verdicts
 from redoubt.provenance import read_json, read_record, write_whole
 
 COMPARED = (
@@ -85,8 +86,13 @@ def training_table(records: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def build(result_files: list[Path], record_files: list[Path], exhibits: Path | None = None) -> list[Table]:
-    """Every table that the evidence can feed, and the list of `exhibits` where its file is given."""
+def build(
+    result_files: list[Path],
+    record_files: list[Path],
+    exhibits: Path | None = None,
+    claims: Path | None = None,
+) -> list[Table]:
+    """Every table that the evidence can feed, and the lists of `exhibits` and `claims` where their files are given."""
     tidy, checks = results.frame(result_files), results.checks(result_files)
     sources = [p.as_posix() for p in result_files]
     main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
@@ -141,6 +147,9 @@ def build(result_files: list[Path], record_files: list[Path], exhibits: Path | N
         cells = paper_tables.listed(read_json(exhibits, "redoubt exhibits")["exhibits"])
         caption = "Every table and figure of the papers: the studies that feed it, or why it is not made."
         tables.append(Table("exhibits", caption, cells, [exhibits.as_posix()]))
+    if claims:
+        cells = verdicts.table(read_json(claims, "redoubt claims"))
+        tables.append(Table("claims", verdicts.CAPTION, cells, [claims.as_posix()]))
     return [t for t in tables if len(t.cells)]
 
 

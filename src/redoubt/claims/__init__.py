@@ -11,8 +11,9 @@ A claim in a file holds what the paper says (`redoubt.claims.schema`) and, where
 `measure`: `accuracy`, `nrr` (of clean and attacked accuracy), `gap` (clean minus attacked), `overfitting` (attack minus
 attack_last, that is best minus last weights) each need `attack`, the name of an attack of the study, `clean` or `worst`
 (image by image over the main attacks that a run faced in all its seeds; the two sides may have faced different ones,
-which is then listed); `seconds_per_epoch`; `metric` needs `metric`, a name in the last epoch of the training record.
-Accuracies and what is made of them are shares: `value: 0.1` is 10 %. `expect`: `higher` and `lower` (than right or value),
+which is then listed); `seconds_per_epoch`; `fluctuation` (standard deviation of validation robust accuracy over the
+second half of the epochs); `metric` needs `metric`, a name in the last epoch of the training record.
+Accuracies and what is made of them are shares: `value: 0.1` is 10 %. `expect`: `higher`, `lower` (than right or value),
 `same` (the whole interval within `tolerance`, 0.01 where it is not given), `not_lower`, `not_higher` (by more than
 `tolerance`).
 `number.attack` is an attack of the package, with `clean` for none; `params` are those that must agree.

@@ -129,8 +129,12 @@ def _of_trainings(evidence: Evidence, study: str, c: Comparison) -> tuple[Interv
 
 
 def _values(evidence: Evidence, study: str, run: str, c: Comparison) -> dict[int, float]:
+    trained = evidence.trainings.get((study, run), {})
     if c.measure == "metric":
-        histories = {s: r["history"][-1] for s, r in evidence.trainings.get((study, run), {}).items()}
-        return {s: float(row[c.metric]) for s, row in histories.items() if c.metric in row}
+        last = {s: r["history"][-1] for s, r in trained.items()}
+        return {s: float(row[c.metric]) for s, row in last.items() if c.metric in row}
+    if c.measure == "fluctuation":
+        curves = {s: [row["robust"] for row in r["history"]] for s, r in trained.items()}
+        return {s: float(np.std(curve[len(curve) // 2 :])) for s, curve in curves.items()}
     found = evidence.records[study, run].items()
     return {s: r["training_seconds"] / r["config"]["training"]["epochs"] for s, r in found}

@@ -120,7 +120,8 @@ def _judged_number(claim: Claim, evidence: Evidence, study: str) -> dict[str, An
     number = claim.number
     ours, seeds, n = numbers.measured(evidence, study, number)
     verdict = numbers.verdict(claim.value, number.tolerance, ours)
-    why = f"ours minus the paper's {ours.value - claim.value:+.2f}, tolerance {number.tolerance:g} points; {seeds} seeds"
+    off = ours.value - claim.value
+    why = f"{off:+.2f} points beside the paper's number, tolerance {number.tolerance:g}; seeds: {seeds}"
     if verdict.startswith("higher"):
         why += "; a stronger attack has to fail before this counts"
     told = [] if n == number.images else [f"test images: {number.images} there, {n} here"]

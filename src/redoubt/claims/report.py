@@ -8,6 +8,7 @@ import pandas as pd
 from redoubt.claims.evidence import Evidence
 from redoubt.claims.judge import judge
 from redoubt.claims.schema import VERDICTS, load_all
+from redoubt.errors import RedoubtError, nearest
 from redoubt.provenance import write_json
 
 CAPTION = (
@@ -34,6 +35,27 @@ def build(folder: Path, results: list[Path], records: list[Path]) -> list[dict[s
 def write(rows: list[dict[str, Any]], path: Path) -> None:
     """The rows as reports/claims.json; equal rows give equal bytes."""
     write_json(path, rows)
+
+
+def recorded(root: Path) -> tuple[list[Path], list[Path]]:
+    """Every result and training record that lies in a project, of whatever study."""
+    return sorted(root.glob("results/*/*/*/seed*.json")), sorted(
+        root.glob("checkpoints/*/*/*/seed*/record.json")
+    )
+
+
+def of_paper(rows: list[dict[str, Any]], paper: str | None, folder: Path) -> list[dict[str, Any]]:
+    """The rows of one claims file, by its name without ending; all of them for None.
+
+    Raises:
+        RedoubtError: no such file.
+    """
+    known = [p.stem for p in sorted(folder.glob("*.yaml"))]
+    if paper is not None and paper not in known:
+        raise RedoubtError(
+            "no such file of claims", key="--paper", value=paper, allowed=known, nearest=nearest(paper, known)
+        )
+    return [row for row in rows if paper is None or row["file"] == f"claims/{paper}.yaml"]
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:

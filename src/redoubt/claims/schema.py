@@ -22,7 +22,7 @@ VERDICTS = (
     "reproduced",
 )  # worst first
 RUN = r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$"
-Measure = Literal["accuracy", "nrr", "gap", "overfitting", "seconds_per_epoch", "metric"]
+Measure = Literal["accuracy", "nrr", "gap", "overfitting", "seconds_per_epoch", "fluctuation", "metric"]
 OF_ATTACK = ("accuracy", "nrr", "gap", "overfitting")
 
 
