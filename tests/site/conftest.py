@@ -77,6 +77,13 @@ def claims():
             "evidence": ["results/toy/cure/main/seed0.json", "elsewhere"],
         }
         for i, verdict in enumerate(VERDICTS)
+    ] + [
+        {
+            "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "file": "claims/cure.yaml", "id": "n1",
+            "claim": HOSTILE, "kind": "context", "paper_value": 50.5, "protocol": {}, "study": None, "ours": None,
+            "interval": None, "unit": None, "differences": [], "verdict": "not comparable", "direction": None,
+            "why": HOSTILE, "cost": None, "comparisons": [], "evidence": [],
+        }
     ]  # fmt: skip
 
 

@@ -69,7 +69,14 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     first = [t for t in tables if t["part"] == 1]
     own = {f["figure"] for p in papers for f in p.figures}
     across = [f for f in evidence.figures if f["figure"] not in own]
-    yield write("index.html", "index.html", evidence=evidence, tables=first, across=across)
+    yield write(
+        "index.html",
+        "index.html",
+        evidence=evidence,
+        judged=verdicts.judged(evidence.claims),
+        tables=first,
+        across=across,
+    )
     for paper in papers:
         yield write("paper.html", paper.page, paper=paper)
     for table in tables:

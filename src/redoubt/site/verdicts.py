@@ -60,14 +60,28 @@ class Paper:
         return left.isdigit() and right.isdigit()
 
     @property
+    def judged(self) -> list[dict[str, Any]]:
+        return judged(self.claims)
+
+    @property
+    def context(self) -> list[dict[str, Any]]:
+        """Numbers that the paper prints and nothing here is judged against."""
+        return [c for c in self.claims if c.get("kind") == "context"]
+
+    @property
     def counts(self) -> list[tuple[str, int]]:
-        return counts(self.claims)
+        return counts(self.judged)
 
 
 def shown(verdict: str | None) -> tuple[str, str]:
     """The style and the sign of a verdict; one that is not known is shown as open."""
     text = str(verdict or "")
     return next((v for k, v in SHOWN.items() if text.startswith(k)), OTHER)
+
+
+def judged(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The claims that a run can test; the others are kept for context."""
+    return [c for c in claims or [] if c.get("kind") != "context"]
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
