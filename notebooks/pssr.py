@@ -11,8 +11,9 @@
 # ---
 
 # %% [markdown]
-# # PSSR
-# In the making.
+# # PSSR: remove, then restore
+# Fu, Zhou, Ma and Zhang 2024 (arXiv 2402.00304). A re-design under the constraints that are public: the body of the paper
+# was not available, it has no code, and no number of it is known. Only directions are judged.
 
 # %% tags=["parameters"]
 root = "."
@@ -22,3 +23,35 @@ figures = "reports/figures"
 from redoubt.figures import Gallery
 
 gallery = Gallery(root, figures, "pssr")
+
+# %% [markdown]
+# ## Robustness
+
+# %%
+gallery.show("pssr_main")
+
+# %%
+gallery.show("pssr_attacks")
+
+# %% [markdown]
+# ## What the attacker knows
+# A preprocessor that was trained on fixed attacks of the classifier usually falls under the full gradient.
+
+# %%
+gallery.show("pssr_protocols")
+
+# %% [markdown]
+# ## The decomposition
+# If salient pixels carry the attack, the trivial part alone must be recognized more often.
+
+# %%
+gallery.show("pssr_pixels")
+
+# %% [markdown]
+# ## Modules
+
+# %%
+gallery.show("pssr_components")
+
+# %%
+gallery.show("pssr_ablations")

@@ -69,6 +69,11 @@ CHOSEN = {
     "atop_ablations": Chosen(
         "Every variant of AToP and its purifier.", ("atop/.*", "purifier/.*", "atop_transfer/.*")
     ),
+    "pssr_main": Chosen(
+        "PSSR beside the network that it stands before and adversarial training.",
+        ("pssr/main", "standard/main", "pgd_at/main", "trades/main"),
+    ),
+    "pssr_ablations": Chosen("Every variant of PSSR.", ("pssr/(?!main).*", "pssr/main")),
     "cure_blocks": Chosen(
         "Adversarial training of some blocks, the others frozen (CURE's figures 2(b) and 11).",
         ("block_freezing/.*", "standard/main", "pgd_at/main"),

@@ -2,6 +2,7 @@
 
 from redoubt.figures.atop_pixels import atop_pixels
 from redoubt.figures.evidence import Evidence, label
+from redoubt.figures.protocols import by_knowledge, faced
 from redoubt.figures.shapes import dots, lines
 from redoubt.figures.style import Picture
 from redoubt.figures.uiat import sensitivity
@@ -14,12 +15,6 @@ PROTOCOLS = (
     "clean", "oblivious_fgsm", "oblivious", "transfer", "square", "bpda_identity", "bpda_untransformed", "fixed_draw",
     "pgd20_eot10", "pgd200_eot20", "autoattack_rand",
 )  # fmt: skip
-
-
-def faced(e: Evidence, runs: list[str], attacks) -> list[str]:
-    """Those of the attacks that one of the variants faces, in the given order."""
-    names = set(e.rows(runs)["name"])
-    return [a for a in attacks if a in names]
 
 
 def strongest(e: Evidence, runs: list[str]) -> str:
@@ -75,27 +70,13 @@ def atop_transforms(e: Evidence) -> Picture:
 
 def atop_protocols(e: Evidence) -> Picture:
     """Accuracy by what the attacker knows, the purifier alone and tuned by AToP."""
-    runs = e.variants(*PAIR)
-    rows = e.rows(runs, list(PROTOCOLS)).copy()
-    present = faced(e, runs, PROTOCOLS)
-    rows["at"] = rows["name"].map(present.index)
-    rows["called"] = rows["run"].map({"purifier/main": "purifier alone", "atop/main": "AToP"})
-    figure = lines(rows.sort_values("at", kind="stable"), "at", "accuracy", ("", "accuracy (%)"))
-    figure.axes[0].set_xticks(
-        range(len(present)), [p.replace("_", " ") for p in present], rotation=45, ha="right"
+    what = (
+        "Accuracy from the attacker who knows least to the one who knows most: the classifier alone (oblivious, as in "
+        "the paper's tables 7 and 8), borrowed gradients (bpda), one draw, the full gradient averaged over draws. A "
+        "random system is judged by one fresh draw an image"
     )
-    caption = (
-        "Accuracy from the attacker who knows least to the one who knows most: the classifier alone "
-        "(oblivious, as in the "
-        "paper's tables 7 and 8), borrowed gradients (bpda), one draw, the full gradient averaged over draws. A random "
-        f"system is judged by one fresh draw an image; {e.behind(runs)}, fewer where an attack is slow."
-    )
-    known = {
-        a: e.accuracy("atop/main", a).value for a in present if a != "clean" and e.accuracy("atop/main", a)
-    }
-    low = min(known, key=known.get)
-    found = f"AToP keeps {known['oblivious']:.1f} % against the oblivious attacker and {known[low]:.1f} % under {low}"
-    return Picture(figure, caption, f"{found}, the strongest here.")
+    words = {"purifier/main": "purifier alone", "atop/main": "AToP"}
+    return by_knowledge(e, words, PROTOCOLS, "atop/main", what)
 
 
 def atop_draws(e: Evidence) -> Picture:

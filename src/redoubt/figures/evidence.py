@@ -118,9 +118,8 @@ class Evidence:
             return f"{label(run)} and {label(base)} share no seed under {attack}"
         seeds = "1 seed" if d["seeds"] == 1 else f"{d['seeds']} seeds"
         name, _, eps = attack.partition("@")
-        under = {"clean": "natural", "worst": "in the worst case", "strength": "under PGD"}.get(
-            name, f"under {name}"
-        )
+        name = "PGD" if name.startswith("strength") else name
+        under = {"clean": "natural", "worst": "in the worst case"}.get(name, f"under {name}")
         what = f"{under} of radius {eps}" if eps else under
         return (
             f"{label(run)} minus {label(base)}, {what}: {d['difference']} points, {d['direction']} "

@@ -1,1 +1,95 @@
 """Figures of notebooks/pssr.py."""
+
+import torch
+
+from redoubt import attacks
+from redoubt.figures.evidence import Evidence
+from redoubt.figures.protocols import by_knowledge
+from redoubt.figures.shapes import dots, pixels, strip
+from redoubt.figures.style import Picture
+from redoubt.figures.uiat import ablation
+
+PROTOCOLS = (
+    "clean", "oblivious_fgsm", "oblivious", "transfer_standard", "transfer_twin", "square", "bpda_identity",
+    "bpda_mask", "fgsm", "pgd50", "pgd200", "cw_pgd", "screen", "autoattack", "relaxed", "mask_steering",
+)  # fmt: skip
+SHOWN = 4
+
+
+def plain(e: Evidence, run: str) -> list[str]:
+    """The attacks that a variant faces with its selected weights, without sweeps, in the study's order."""
+    rows = e.rows([run])
+    kept = rows[(rows["checkpoint"] == "best") & ~rows["name"].str.contains("@|_every|corruption")]
+    return list(dict.fromkeys(kept["name"]))
+
+
+def pssr_attacks(e: Evidence) -> Picture:
+    """PSSR, the network that it stands before, and adversarial training, under every attack that PSSR faces."""
+    runs = e.variants("standard/main", "pgd_at/main", "pssr/main")
+    attacks_faced = plain(e, "pssr/main")
+    figure = dots(e, runs, attacks_faced)
+    figure.set_size_inches(5.6, max(2.4, 0.24 * len(runs) * len(attacks_faced)))
+    caption = (
+        "Accuracy under every attack that PSSR faces; PGD on the classifier alone is the one that it "
+        "was trained on. Bars "
+        f"are 95 % intervals over images and seeds; {e.behind(runs)}, fewer where an attack is slow."
+    )
+    found = (
+        e.compare("pssr/main", "pgd_at/main", "worst")
+        if "pgd_at/main" in e.runs
+        else "no PGD-AT to compare with"
+    )
+    return Picture(figure, caption, f"{found}.")
+
+
+def pssr_protocols(e: Evidence) -> Picture:
+    """Accuracy by what the attacker knows."""
+    what = (
+        "Accuracy from the attacker who knows least to the one who knows most: the classifier alone "
+        "(oblivious), surgery "
+        "differentiated as the identity or as its mask (bpda), the full gradient, a softened mask"
+    )
+    words = {"pssr/main": "PSSR", "pssr/no_surgery": "without surgery", "pssr/random_mask": "random mask"}
+    return by_knowledge(e, words, PROTOCOLS, "pssr/main", what)
+
+
+def pssr_pixels(e: Evidence) -> Picture:
+    """Natural and adversarial rows: input, saliency, salient part, trivial part, regenerated image."""
+    x, y = e.images(SHOWN)
+    defense, model = e.network("pssr/main")
+    system, f = defense.deployed(model), model.classifier
+    norm, eps = e.threat
+    x_adv = attacks.get("pgd")(f, x, y, eps=eps, norm=norm, seed=0, steps=20, step_size=eps / 4).x_adv
+    rows, right, removed = [], {}, {}
+    for name, images in (("natural", x), ("adversarial", x_adv)):
+        saliency = system.surgery.saliency(images).detach()
+        top = saliency.flatten(1).amax(1).clamp_min(1e-12).view(-1, 1, 1, 1)
+        parts = system.surgery.parts(images)
+        with torch.no_grad():
+            restored, kept = system.restore(images)
+            right[name] = int((f(restored).argmax(1) == y).sum())
+        removed[name] = 100 * (1 - kept.mean().item())
+        for i in range(SHOWN):
+            shown = (images, saliency / top, parts.salient, parts.trivial, restored)
+            rows.append((f"{name} {int(y[i])}", [pixels(v[i]) for v in shown]))
+    rows = [row for pair in zip(rows[:SHOWN], rows[SHOWN:], strict=True) for row in pair]
+    caption = (
+        f"The first {SHOWN} test images, as they are and under PGD-20 on the classifier alone "
+        f"({norm}, radius {eps:.3g}): input, "
+        "saliency (scaled to its largest value), what surgery removes, what it keeps, and what is regenerated; study "
+        f"{e.study}, 1 training seed."
+    )
+    found = (
+        f"surgery removes {removed['natural']:.0f} % of natural and {removed['adversarial']:.0f} % of "
+        "adversarial pixels; of "
+        f"{SHOWN} regenerated images {right['natural']} natural and {right['adversarial']} "
+        "adversarial ones are recognized; "
+        "an illustration."
+    )
+    figure = strip(rows, ["input", "saliency", "salient", "trivial", "regenerated"])
+    return Picture(figure, caption, found)
+
+
+def pssr_components(e: Evidence) -> Picture:
+    """Every variant of PSSR."""
+    return ablation(e, e.variants("pssr/*"), "pssr/main", "PSSR with one module or choice changed")

@@ -83,9 +83,9 @@ def success_by_radius(e: Evidence) -> Picture:
     return Picture(figure, caption, found)
 
 
-def swept(e: Evidence, pattern: str = "strength@"):
+def swept(e: Evidence):
     """The variants that a sweep of radii attacks, and their rows with the natural accuracy as radius 0."""
-    rows = e.tidy[e.tidy["name"].str.startswith(pattern)]
+    rows = e.tidy[e.tidy["name"].str.match(r"strength\w*@")]
     runs = list(dict.fromkeys(rows["run"]))
     seeds = set(zip(rows["run"], rows["seed"], strict=True))
     clean = e.rows(runs, ["clean"])
