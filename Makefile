@@ -54,4 +54,4 @@ record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
 
 clean-reports: ## remove what `make reports` wrote, but no data and no checkpoint
 	rm -rf reports/tables reports/figures reports/notebooks reports/all_tables reports/all_figures reports/index.html \
-		reports/site reports/ro-crate-metadata.json
+		reports/site reports/ro-crate-metadata.json reports/claims.json reports/exhibits.json

@@ -264,7 +264,6 @@ rule write_site:
         rules.judge_claims.output,
         rules.list_figures.input,
         rules.list_figures.output,
-        claims="reports/claims.json",
         exhibits="reports/exhibits.json",
         results=plan.all_results(),
         records=plan.all_records(),
