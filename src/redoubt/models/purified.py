@@ -50,8 +50,8 @@ class Purified(nn.Module):
         super().__init__()
         self.purification, self.classifier = purification, classifier
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return self.classifier(self.purification(x, generator))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.purification(x))
 
 
 def pixels(z: Tensor) -> Tensor:
