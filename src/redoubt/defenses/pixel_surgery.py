@@ -69,6 +69,7 @@ class Surgery(nn.Module):
     def __init__(self, classifier: nn.Module, rule: Rule):
         super().__init__()
         self.classifier, self.rule = classifier, rule
+        self.training = classifier.training
 
     def saliency(self, x: Tensor, create_graph: bool = False) -> Tensor:
         """S (N, 1 or C, H, W) of x, also where gradients are off; with `create_graph` it can be differentiated."""
@@ -114,8 +115,9 @@ class Surgery(nn.Module):
         if self.rule.kept in ("all", "random"):
             return self.mask(x)
         scores = self.saliency(x, create_graph=True)
-        # The unit only scales the sigmoid, so its own gradient is left out.
-        unit = scores.detach().flatten(1).std(1).clamp_min(torch.finfo(scores.dtype).tiny).view(-1, 1, 1, 1)
+        # The smallest number keeps the root's derivative finite where the map is flat.
+        unit = (scores.flatten(1).var(1, correction=0) + torch.finfo(scores.dtype).tiny).sqrt()
+        unit = unit.view(-1, 1, 1, 1)
         soft = ((scores - self.threshold(scores)) / (temperature * unit)).sigmoid() * uneven(scores)
         return 1 - soft if self.rule.kept == "trivial" else soft
 
@@ -136,7 +138,7 @@ class Surgery(nn.Module):
         salient = self.salient(x)
         if self.rule.kept == "trivial":
             return 1 - salient
-        return salient if self.rule.kept == "salient" else _as_many(1 - salient, draws)
+        return salient if self.rule.kept == "salient" else as_many(1 - salient, draws)
 
     def fill(self, x: Tensor, kept: Tensor) -> Tensor:
         """x (N, C, H, W) where `kept` is 1, the rule's fill where it is 0, their mixture between."""
@@ -164,8 +166,12 @@ def uneven(scores: Tensor) -> Tensor:
     return (flat.amax(1) > flat.amin(1)).to(scores.dtype).view(-1, 1, 1, 1)
 
 
-def _as_many(pattern: Tensor, draws: torch.Generator | None) -> Tensor:
-    """A mask with as many ones an image as `pattern` has, in random places."""
+def as_many(pattern: Tensor, draws: torch.Generator | None) -> Tensor:
+    """A mask with as many ones an image as `pattern` (N, 1 or C, H, W) has, in random places.
+
+    Args:
+        draws: of the places, other ones for each image; without it one order of the places serves all images.
+    """
     flat = pattern.flatten(1)
     if draws is None:
         order = torch.rand(flat.shape[1], generator=generator("cpu", "pixels of the random mask"))
