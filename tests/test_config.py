@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from redoubt import documentation
-from redoubt.config import attacks_of, load_config, load_study, resolve
+from redoubt.config import attacks_of, load_config, load_study, named, resolve
 from redoubt.errors import RedoubtError
 from tests.conftest import REPO
 
@@ -110,3 +110,9 @@ def test_the_ledger_holds_every_variant_of_the_default_config():
     config = load_config(REPO / "config.yaml")
     runs = {v.path for n in config.studies for v in resolve(load_study(REPO / "studies" / f"{n}.yaml"))}
     assert listed == runs
+
+
+def test_patterns_take_out_what_begins_with_an_exclamation_mark():
+    assert named(("*", "!atop*/*"), "cure/main")
+    assert not named(("*", "!atop*/*"), "atop_transfer/main")
+    assert not named(("cure/*",), "uiat/main")

@@ -3,7 +3,6 @@
 The record keeps one bit an example ("still correct") for every attack; accuracies are always derived from them.
 """
 
-import fnmatch
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +15,15 @@ from redoubt import attacks, checkpoints, checks, data, probes
 from redoubt.attacks.engine import AttackResult, distance, predict
 from redoubt.attacks.eot import DRAWS, is_random, repeated
 from redoubt.bits import pack
-from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run
+from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run, named
 from redoubt.errors import RedoubtError, nearest
+from redoubt.partial import Partial
 from redoubt.progress import bar
 from redoubt.provenance import attack_modules, digest, provenance, read_record, write_record
 from redoubt.seeds import derive
 
 TOLERANCE = 1e-5  # float32 rounding of x + delta, in pixels
+NATURAL = "natural:"  # begins the name of a step that attacks nothing; no attack's name holds a colon
 UNBOUNDED = ("stadv", "corruption")  # their strength is not a norm of the difference of pixels
 
 
@@ -48,6 +49,8 @@ class Evaluator:
         n = study.evaluation.images or len(x)
         self.x, self.y, self.split, self.dataset = data.to_float(x[:n]), y[:n], split, dataset
         self.models: dict[str, tuple[nn.Module, str]] = {}
+        self.specs = attacks_of(study, run.of, run.seed)
+        self.partial = Partial(path_of(root, run).with_suffix(".partial"), self._mark)
 
     def model(self, which: str) -> nn.Module:
         """The trained weights, loaded once."""
@@ -56,21 +59,44 @@ class Evaluator:
         return self.models[which][0]
 
     def evaluate(self) -> dict[str, Any]:
-        """The result record; nothing is written here."""
+        """The result record, which is not written here; each step of it is, so that a kill costs one attack."""
         started = time.time()
-        specs = attacks_of(self.study, self.run.of, self.run.seed)
-        rows = []
-        for which in dict.fromkeys(["best", *(s.checkpoint for s in specs.values())]):
-            rows += self._clean(which)
-        with bar(f"{self.run.path} attacks", len(specs)) as shown:
-            for name, spec in specs.items():
-                found = self._attack(name, spec)
-                rows += found
-                shown.advance(1)
-                for row in found:
-                    left = f"{row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
-                    shown.line(f"{self.run.path} {row['name']}: {left}")
-        return self._record(rows, [s.attack for s in specs.values()], started)
+        names = self.steps()
+        with bar(f"{self.run.path} attacks", len(names)) as shown:
+            rows = [row for name in names for row in self.step(name, shown)]
+        return self._record(rows, [s.attack for s in self.specs.values()], started)
+
+    def steps(self) -> list[str]:
+        """What the record is made of: `natural:WEIGHTS` for each weights, then the attacks by name."""
+        weights = dict.fromkeys(["best", *(s.checkpoint for s in self.specs.values())])
+        return [*(f"{NATURAL}{which}" for which in weights), *self.specs]
+
+    def step(self, name: str, shown) -> list[dict[str, Any]]:
+        """The rows of one step, computed unless they lie in the partial file."""
+        spec = self.specs.get(name)
+        rows = self.partial.step(
+            name, lambda: self._attack(name, spec) if spec else self._clean(name.removeprefix(NATURAL))
+        )
+        shown.advance(1)
+        for row in rows if spec else ():
+            left = f"{row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
+            shown.line(f"{self.run.path} {row['name']}: {left}")
+        return rows
+
+    def _mark(self, name: str) -> str:
+        """Changes when the rows of a step would: weights, images, settings, code, torch, kind of device."""
+        v, e, spec = self.run.of, self.study.evaluation, self.specs.get(name)
+        weights = lambda run: read_record(
+            checkpoints.folder(self.root, run) / "record.json", f"redoubt train {run.of.path}"
+        )["files"]
+        of = [weights(self.run)]
+        if spec and spec.surrogate:
+            variant = find_run(self.root, f"{self.study.name}/{spec.surrogate}")[1]
+            of.append(weights(variant.run(variant.seeds[0])))
+        settings = [spec.model_dump(mode="json") if spec else name, e.images, e.batch_size, e.seed]
+        code = attack_modules(v.defense, v.architecture["name"], [spec.attack] if spec else [])
+        machine = [torch.__version__, torch.device(self.device).type]
+        return digest([checkpoints.identity(self.run), of, self.dataset.sha256, settings, code, machine])
 
     def _clean(self, which: str) -> list[dict[str, Any]]:
         """The natural accuracy; for a random model also what is right in every one of its draws."""
@@ -196,12 +222,15 @@ class Evaluator:
 
     def _checks(self, rows: list[dict]) -> list[dict]:
         """Whether these numbers can be believed: from the bits, and from probes of the deployed model."""
+        found = checks.from_evaluations(rows, self.dataset.info.num_classes)
+        if not named(self.study.evaluation.probes, self.run.of.name):
+            return found
         deployed, threat = self.defense.deployed(self.model("best")), self.study.threat
         torch.manual_seed(derive(self.study.evaluation.seed, "probes"))
         probed = probes.probe(
             deployed, self.x, self.y, eps=threat.eps, norm=threat.norm, seed=self.study.evaluation.seed
         )
-        return [*checks.from_evaluations(rows, self.dataset.info.num_classes), *probed]
+        return [*found, *probed]
 
     def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
         v, split = self.run.of, self.split
@@ -209,6 +238,8 @@ class Evaluator:
             checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}"
         )
         epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
+        used_weights = dict.fromkeys(["best", *(s.checkpoint for s in self.specs.values())])
+        weights = {which: trained["files"][f"{which}.safetensors"] for which in used_weights}
         modules = attack_modules(v.defense, v.architecture["name"], used)
         return {
             "schema": 1,
@@ -228,7 +259,7 @@ class Evaluator:
                     "sha256": hashed,
                     "epoch": epochs[which],
                 }
-                for which, (_, hashed) in self.models.items()
+                for which, hashed in weights.items()
             },
             "data": {
                 "name": v.data["name"],
@@ -253,12 +284,17 @@ def evaluation_settings(study: Study, variant) -> dict[str, Any]:
     faced = {
         name: spec.model_dump(mode="json", exclude={"runs"})
         for name, spec in study.evaluation.attacks.items()
-        if any(fnmatch.fnmatch(variant.name, pattern) for pattern in spec.runs)
+        if named(spec.runs, variant.name)
     }
     e = study.evaluation
-    return {"attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed}
+    return {
+        "attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed,
+        "probed": named(e.probes, variant.name),
+    }  # fmt: skip
 
 
 def attack_run(root: Path, study: Study, run: Run, dataset, device: str) -> None:
     """Evaluates one run and writes its record."""
-    write_record(path_of(root, run), Evaluator(root, study, run, dataset, device).evaluate())
+    evaluator = Evaluator(root, study, run, dataset, device)
+    write_record(path_of(root, run), evaluator.evaluate())
+    evaluator.partial.drop()

@@ -1,7 +1,7 @@
 """Typed configuration: `load_config`, `load_study`, and `Run`, one resolved cell of a study's grid."""
 
 from redoubt.config.load import load_config, load_study, studies
-from redoubt.config.runs import Run, Variant, attacks_of, find_run, resolve
+from redoubt.config.runs import Run, Variant, attacks_of, find_run, named, resolve
 from redoubt.config.schema import AttackSpec, Config, Study, Training
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "find_run",
     "load_config",
     "load_study",
+    "named",
     "resolve",
     "studies",
 ]

@@ -151,19 +151,30 @@ def check_study(study: Study, file: Path) -> None:
             known(f"setting of {spec.attack}", setting, accepted, f"{key}.params")
         if spec.surrogate:
             known("surrogate", spec.surrogate, list(variants), f"{key}.surrogate")
-        for pattern in spec.runs:
-            if not fnmatch.filter(variants, pattern):
-                raise RedoubtError(
-                    "no variant has such a name", file=file, key=f"{key}.runs", value=pattern, allowed=list(variants),
-                    nearest=nearest(pattern, variants),
-                )  # fmt: skip
+        _matched(spec.runs, variants, file, f"{key}.runs")
+    _matched(study.evaluation.probes, variants, file, "evaluation.probes")
+
+
+def _matched(patterns: tuple[str, ...], variants: dict[str, Variant], file: Path, key: str) -> None:
+    for pattern in patterns:
+        if not fnmatch.filter(variants, pattern.removeprefix("!")):
+            raise RedoubtError(
+                "no variant has such a name", file=file, key=key, value=pattern, allowed=list(variants),
+                nearest=nearest(pattern.removeprefix("!"), variants),
+            )  # fmt: skip
+
+
+def named(patterns: tuple[str, ...], name: str) -> bool:
+    """Whether `defense/variant` matches a pattern and none of those that begin with `!`."""
+    out = [p[1:] for p in patterns if p.startswith("!")]
+    return any(fnmatch.fnmatch(name, p) for p in patterns) and not any(fnmatch.fnmatch(name, p) for p in out)
 
 
 def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpec]:
     """The attacks that one run faces, sweeps spelled out as `name@eps`, norm and radius filled in."""
     found = {}
     for name, spec in study.evaluation.attacks.items():
-        if not any(fnmatch.fnmatch(variant.name, pattern) for pattern in spec.runs):
+        if not named(spec.runs, variant.name):
             continue
         if spec.seeds == "first" and seed != variant.seeds[0]:
             continue

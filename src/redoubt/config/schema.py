@@ -85,7 +85,13 @@ class Training(Strict):
         None, gt=0, lt=1, description="decay of the averaged weights that are evaluated"
     )
     augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
-    precision: Literal["float32", "bf16"] = Field("float32", description="of the forward and backward passes")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="of the forward and backward passes; weights and recorded attacks are float32"
+    )
+    compile: Literal["off", "auto", "on"] = Field(
+        "off",
+        description="torch.compile: auto on a GPU, on also on a CPU, where it pays from 32x32 images on",
+    )
     validation_steps: int = Field(10, ge=1, description="steps of the PGD that selects the checkpoint")
 
     @field_validator("milestones")
@@ -118,7 +124,10 @@ class AttackSpec(Strict):
     checkpoint: Literal["best", "last"] = Field("best", description="which weights are attacked")
     view: str = Field("deployed", description="which view of the defense the gradient goes through")
     surrogate: str | None = Field(None, description="defense/variant whose gradient is transferred")
-    runs: tuple[str, ...] = Field(("*",), description="patterns of defense/variant that face this attack")
+    runs: tuple[str, ...] = Field(
+        ("*",),
+        description="patterns of defense/variant that face this attack; `!pattern` takes them out again",
+    )
     seeds: Literal["all", "first"] = Field("all", description="which training seeds face it")
     images: int | None = Field(None, ge=1, description="use only the first images of the test split")
     draws: int = Field(
@@ -135,6 +144,9 @@ class Evaluation(Strict):
     images: int | None = Field(None, ge=1, description="test images, default all of the split")
     batch_size: int = Field(250, ge=1, description="images a batch; part of Square's random draws")
     seed: int = Field(0, ge=0, description="of every attack")
+    probes: tuple[str, ...] = Field(
+        ("*",), description="patterns of defense/variant that are probed for gradient masking, as in `runs`"
+    )
     attacks: dict[Annotated[str, Field(pattern=NAME)], AttackSpec] = Field(description="name: attack")
 
 
