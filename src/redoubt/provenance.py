@@ -1,6 +1,7 @@
 """Who, what, when, from which bytes: the parts of every record, and the fingerprint of the code behind it."""
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -54,22 +55,30 @@ def code_modules(*modules: str) -> dict[str, str]:
         name = todo.pop()
         if name in seen or (name.startswith(SILENT) and name not in modules):
             continue
-        tree = _tree(name)
-        if tree is None:
+        file = _source(name)
+        if file is None:
             continue
-        todo += _imports(tree)
-        seen[name] = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest()
+        seen[name], imported = _read(file, file.stat().st_mtime_ns)
+        todo += imported
     return dict(sorted(seen.items()))
 
 
-def _tree(name: str) -> ast.Module | None:
+def _source(name: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, AttributeError):
         return None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return Path(spec.origin)
+
+
+@functools.cache
+def _read(file: Path, changed: int) -> tuple[str, list[str]]:
+    """Hash and imports of a module's file as it was `changed`: every attack of a run asks for them."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imported = _imports(tree)
+    return hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest(), imported
 
 
 def _imports(tree: ast.Module) -> list[str]:

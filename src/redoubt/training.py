@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from redoubt import checkpoints, data
+from redoubt import checkpoints, data, speed
 from redoubt.attacks.engine import evaluating
 from redoubt.attacks.projected import ascend, random_start
 from redoubt.config import Run, Training
@@ -30,10 +30,11 @@ def optimizer(t: Training):
     """A maker of the study's optimizer: `make(parameters, lr=…)`."""
 
     def make(parameters, *, lr: float = t.lr, **changes) -> torch.optim.Optimizer:
+        settings = {"weight_decay": t.weight_decay, "fused": True}  # one kernel instead of one a tensor
         if t.optimizer == "adam":
-            return torch.optim.Adam(parameters, lr=lr, weight_decay=t.weight_decay, **changes)
-        settings = {"momentum": t.momentum, "nesterov": t.nesterov, "weight_decay": t.weight_decay, **changes}
-        return torch.optim.SGD(parameters, lr=lr, **settings)
+            return torch.optim.Adam(parameters, lr=lr, **{**settings, **changes})
+        settings |= {"momentum": t.momentum, "nesterov": t.nesterov}
+        return torch.optim.SGD(parameters, lr=lr, **{**settings, **changes})
 
     return make
 
@@ -58,13 +59,13 @@ def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
 
     A buffer that got its size after the twin was made (predictions kept for each training image) is left out.
     """
+    pairs = zip(ema.state_dict().values(), model.state_dict().values(), strict=True)
+    pairs = [(kept, new) for kept, new in pairs if kept.shape == new.shape]
     with torch.no_grad():
-        for kept, new in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
-            if kept.shape != new.shape:
-                continue
-            if kept.dtype.is_floating_point:
-                kept.lerp_(new, 1 - decay)
-            else:
+        if moving := [pair for pair in pairs if pair[0].dtype.is_floating_point]:
+            torch._foreach_lerp_(*map(list, zip(*moving, strict=True)), 1 - decay)
+        for kept, new in pairs:
+            if not kept.dtype.is_floating_point:
                 kept.copy_(new)
 
 
@@ -115,7 +116,9 @@ class Trainer:
         self.x, self.y = dataset.split("train").tensors(device)
         self.x_val, self.y_val = dataset.split("validation").tensors(device)
         self.x_val = data.to_float(self.x_val)
-        self.mark = digest([checkpoints.identity(run), self.code, dataset.sha256, torch.__version__])
+        self.speed = speed.resolve(self.t, device, self.defense.graphs)
+        made_by = [self.code, dataset.sha256, torch.__version__, self.speed.summary()]
+        self.mark = digest([checkpoints.identity(run), *made_by])
         self.dataset = dataset
         self.steps = math.ceil(len(self.x) / self.t.batch_size)
         self.history: list[dict] = []
@@ -146,6 +149,7 @@ class Trainer:
                 self.ema.load_state_dict(left["ema"])
             self.history, self.best = left["history"], left["best"]
             state.epoch = len(self.history)
+        self.speed.compile(model)
         return state
 
     def _source(self) -> nn.Module:
@@ -155,8 +159,15 @@ class Trainer:
         model, _ = checkpoints.load(self.root, variant.run(self.run.seed), "best", self.device)
         return checkpoints.defense_of(variant).deployed(model)
 
-    def train(self) -> None:
-        """Runs every epoch that is missing, then writes the weights, the record, and drops the resume file."""
+    def train(self, until: float = math.inf) -> bool:
+        """Runs every epoch that is missing, then writes the weights, the record, and drops the resume file.
+
+        Args:
+            until: a moment of `time.time()`; an epoch that would probably end after it is left to the next call.
+
+        Returns:
+            Whether the training is complete.
+        """
         started = time.time()
         state = self.prepare()
         total = self.t.epochs * len(self.x)
@@ -174,7 +185,10 @@ class Trainer:
                     f"clean {row['clean']:.3f}, robust {row['robust']:.3f}, {row['images_per_s']:.0f} images/s, "
                     f"{seconds * (self.t.epochs - epoch - 1):.0f} s left"
                 )
+                if epoch + 1 < self.t.epochs and time.time() + time.perf_counter() - began > until:
+                    return False
         self._write(state, started)
+        return True
 
     def _epoch(self, state: State, shown) -> dict[str, float]:
         seed, epoch = self.run.seed, state.epoch
@@ -194,8 +208,8 @@ class Trainer:
             state.warmup = min(1.0, (state.step + 1) / max(1, round(self.t.warmup_epochs * self.steps)))
             x = data.augment(data.to_float(self.x[index]), draws, self.t.augment)
             batch = Batch(x.contiguous(memory_format=torch.channels_last), self.y[index], index)
-            bf16 = self.t.precision == "bf16"
-            with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=bf16):
+            self.speed.begin_step()
+            with self.speed.autocast(), self.speed.eagerly(len(index) != self.t.batch_size):
                 metrics = self.defense.step(batch, state)
             if self.ema is not None:
                 average(self.ema, state.model, self.t.ema)
@@ -217,7 +231,10 @@ class Trainer:
     def _validate(self, state: State, row: dict[str, float]) -> None:
         seen = self.ema if self.ema is not None else state.model
         seed = derive(self.run.seed, "validation")
-        clean, robust = accuracy(self.defense, seen, self.x_val, self.y_val, self.t.validation_steps, seed)
+        with self.speed.autocast(), self.speed.eagerly():
+            clean, robust = accuracy(
+                self.defense, seen, self.x_val, self.y_val, self.t.validation_steps, seed
+            )
         lr = next(iter(state.optimizers.values())).param_groups[0]["lr"]
         self.history.append({"epoch": state.epoch, "clean": clean, "robust": robust, "lr": lr, **row})
         score = self.history[-1][self.defense.selects_on]
@@ -261,6 +278,7 @@ class Trainer:
                 "modules": self.modules,
             },
             "data": {"name": v.data["name"], "sha256": self.dataset.sha256},
+            "speed": self.speed.summary(),
             "selected_on": f"validation {self.defense.selects_on} accuracy",
             "best_epoch": best_epoch,
             "history": self.history,

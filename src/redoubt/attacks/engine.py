@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from redoubt.attacks.norms import affine_norms
 from redoubt.errors import RedoubtError, nearest
 
 NORMS = ("linf", "l2")
@@ -100,7 +101,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     modes = [(m, m.training) for m in model.modules()]
     model.eval()
     try:
-        with frozen(model):
+        with frozen(model), affine_norms(model):
             yield
     finally:
         for m, mode in modes:

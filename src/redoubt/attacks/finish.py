@@ -13,6 +13,7 @@ from torch import Tensor
 
 from redoubt.attacks.engine import NORMS, AttackResult, Counted, Model, check_input, distance, frozen, predict
 from redoubt.attacks.eot import DRAWS, is_random, repeated
+from redoubt.attacks.norms import affine_norms
 from redoubt.errors import RedoubtError
 
 SLACK = (
@@ -47,7 +48,7 @@ def attack(*norms: str, bounded: bool = True) -> Callable:
                     f"{function.__name__} does not exist for this norm", value=norm, allowed=norms
                 )
             x, y = x.detach().float(), y.to(x.device, torch.int64)
-            with frozen(model):
+            with frozen(model), affine_norms(model):
                 if len(x) == 0 or (bounded and eps == 0):
                     return finish(
                         Counted(model), x, x, y, eps, norm, batch_size, seed=given.arguments["seed"]

@@ -14,6 +14,7 @@ from torch import Tensor
 from redoubt.attacks.engine import AttackResult, Model, check_input, frozen
 from redoubt.attacks.eot import Repeated, is_random, repeated
 from redoubt.attacks.finish import check_within
+from redoubt.attacks.norms import affine_norms
 from redoubt.attacks.passes import Passes
 from redoubt.bits import pack
 
@@ -116,7 +117,7 @@ def in_stages(
     info = {**info, "batch_size": batch_size, "stages": log}
     if len(x) == 0:
         return AttackResult(x, torch.zeros_like(y, dtype=torch.bool), info=info)
-    with frozen(model), torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+    with frozen(model), affine_norms(model), torch.no_grad(), torch.autocast(x.device.type, enabled=False):
         run = _Run(model, x, y, seed, log)
         for stage in stages if eps > 0 else ():
             run.attack(stage, eps, norm, batch_size)

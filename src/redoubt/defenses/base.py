@@ -87,6 +87,7 @@ class Defense:
     starts_from: ClassVar[str | None] = None
     selects_on: ClassVar[str] = "robust"
     random: ClassVar[bool] = False
+    graphs: ClassVar[bool] = True  # False where a step goes back through one graph twice: no CUDA graphs
 
     def __init__(self, *, shape: tuple[int, int, int], architecture: dict, threat: dict, params: Strict):
         self.num_classes, self.in_channels, self.image_size = shape

@@ -88,6 +88,7 @@ class Cure(Defense):
 
     paper = "2401.14948"
     starts_from = "standard"
+    graphs = False
 
     class Params(InnerAttack):
         """Hyper-parameters of CURE."""
