@@ -9,7 +9,8 @@ A claim in a file holds what the paper says (`redoubt.claims.schema`) and, where
       {run: cure/main, measure: accuracy, attack: pgd, params: {steps: 20}, eps: 8/255}
 
 `measure`: `accuracy`, `nrr` (of clean and attacked accuracy), `gap` (clean minus attacked), `overfitting` (attack minus
-attack_last, that is best minus last weights) each need `attack`, the name of an attack of the study, `clean` or `worst`
+attack_last, that is best minus last weights) each have `attack`: a named attack of the study, `clean` or `worst`, which
+`nrr` and `gap` mean where they name none
 (image by image over the main attacks that a run faced in all its seeds; the two sides may have faced different ones,
 which is then listed); `seconds_per_epoch`; `fluctuation` (standard deviation of validation robust accuracy over the
 second half of the epochs); `metric` needs `metric`, a name in the last epoch of the training record.

@@ -11,7 +11,7 @@ from redoubt.claims.schema import Comparison
 from redoubt.statistics import Interval, nrr, paired_means, paired_statistic
 
 HOLDS, FAILS, OPEN = "direction holds", "direction fails", "not told apart"
-UNITS = {"seconds_per_epoch": ("s", 1.0), "metric": (None, 1.0)}
+UNITS = {"seconds_per_epoch": ("s", 1.0), "metric": (None, 1.0)}  # others: points of accuracy
 POINTS = ("points", 100.0)
 SIDE = {
     "accuracy": lambda attacked: attacked,

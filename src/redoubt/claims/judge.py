@@ -55,7 +55,7 @@ def _judged_direction(
     verdict = together([f["outcome"] for f in found])
     least = min(f["seeds"] for f in found)
     n_held = sum(f["outcome"] == "direction holds" for f in found)
-    why = f"{n_held} of {len(found)} comparisons hold; {least} seed{'s' * (least > 1)} at least"
+    why = f"{n_held} of {len(found)} comparisons hold; seeds in common: {least}"
     one = found[0] if len(found) == 1 else None
     return _flagged(
         _row(
@@ -110,7 +110,7 @@ def _number(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     if other:
         study, differing = min(other, key=lambda pair: len(pair[1]))
         files = evidence.files(study, [number.run])
-        why = "the protocol differs: " + "; ".join(differing)
+        why = "the protocol differs: " + ", ".join(d.split(":")[0] for d in differing)
         return [_row(claim, "not comparable", why, study=study, differences=differing, evidence=files)]
     on = f"{claim.dataset} with {claim.architecture}"
     return [_row(claim, "not run", f"no record of {number.run} is here; the number is of {on}")]

@@ -91,7 +91,7 @@ def terminal(rows: list[dict[str, Any]]):
         value = "" if row["paper_value"] is None else f"{row['paper_value']:g}"
         ours = f"{row['study'] or ''} {_ours(row)} {_interval(row['interval'])}".strip()
         label = f"{row['file'].removeprefix('claims/').removesuffix('.yaml')} {row['id']}: {row['claim']}"
-        why = f"{row['why']}; {row['cost']}" if row["cost"] else row["why"]
+        why = "; ".join(filter(None, (row["why"], row["cost"], *row["differences"])))
         shown.add_row(row["verdict"], label, value, ours, why)
     return shown
 

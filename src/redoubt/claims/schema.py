@@ -38,6 +38,14 @@ class Comparison(Strict):
     expect: Literal["higher", "lower", "same", "not_lower", "not_higher"] = Field(description="of the left")
     tolerance: float = Field(0.01, ge=0, description="of `same`, `not_lower` and `not_higher`")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _worst(cls, given: Any) -> Any:
+        """NRR and gap are of the worst case where no attack is named."""
+        if isinstance(given, dict) and given.get("measure") in ("nrr", "gap"):
+            return {"attack": "worst", **given}
+        return given
+
     @model_validator(mode="after")
     def _whole(self) -> "Comparison":
         if (self.right is None) == (self.value is None):

@@ -1,0 +1,90 @@
+"""reports/claims.json and the table: worst first, byte-stable, every cell filled from the row."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from redoubt import tables
+from redoubt.claims import VERDICTS, report
+from redoubt.cli import app
+from redoubt.errors import RedoubtError
+from tests.claims.conftest import bits, entry
+
+HOLDS = "judge: [{left: cure/main, right: pgd_at/main, measure: accuracy, attack: a, expect: higher}]"
+KEYS = {
+    *(
+        "paper",
+        "title",
+        "file",
+        "id",
+        "claim",
+        "kind",
+        "paper_value",
+        "protocol",
+        "study",
+        "ours",
+        "interval",
+        "unit",
+    ),
+    *("differences", "verdict", "direction", "why", "cost", "comparisons", "evidence"),
+}
+
+
+@pytest.fixture
+def rows(records):
+    records.run("cure/main", entry("a", bits(0.7)))
+    records.run("pgd_at/main", entry("a", bits(0.5)))
+    return records.rows(
+        HOLDS, HOLDS.replace("higher", "lower"), "value: 50.0", HOLDS.replace("pgd_at", "trades")
+    )
+
+
+def test_the_worst_verdict_comes_first_and_every_row_has_the_same_keys(rows):
+    assert [r["verdict"] for r in rows] == ["direction fails", "not run", "not comparable", "direction holds"]
+    assert all(set(r) == KEYS for r in rows)
+    assert all(r["verdict"] in VERDICTS for r in rows)
+
+
+def test_evidence_names_the_records_of_both_sides(rows):
+    found = rows[0]["evidence"]
+    assert [f.split("results/")[1] for f in found] == [
+        "toy/cure/main/seed0.json",
+        "toy/pgd_at/main/seed0.json",
+    ]
+
+
+def test_json_and_tables_are_equal_byte_for_byte(rows, records, tmp_path):
+    again = report.build(records.folder / "claims", records.results, [])
+    for name, content in (("one", rows), ("two", again)):
+        report.write(content, tmp_path / name / "claims.json")
+        built = tables.build(records.results, [], claims=tmp_path / name / "claims.json")
+        tables.write(built, tmp_path / name / "tables", tmp_path / name / "list")
+    for file in ("claims.json", *(f"tables/claims.{e}" for e in ("csv", "md", "tex", "html"))):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    text = (tmp_path / "one" / "tables" / "claims.csv").read_text()
+    assert "+20 points" in text
+    assert text.index("direction fails") < text.index("direction holds")
+
+
+def test_one_paper_is_chosen_by_its_file(rows, records):
+    folder = records.folder / "claims"
+    assert len(report.of_paper(rows, "toy", folder)) == len(rows)
+    with pytest.raises(RedoubtError) as caught:
+        report.of_paper(rows, "toj", folder)
+    assert caught.value.nearest == "toy"
+
+
+def test_the_command_writes_the_file_and_prints_the_worst_first(rows, records, tmp_path):
+    out = tmp_path / "claims.json"
+    options = ["--folder", str(records.folder / "claims"), "--out", str(out), "--paper", "toy"]
+    done = CliRunner().invoke(app, ["claims", *map(str, records.results), *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(out.read_text()) == rows
+    assert done.output.index("direction fails") < done.output.index("direction holds")
+    assert "1 direction fails, 1 not run, 1 not comparable, 1 direction holds" in done.output
+
+
+def test_without_records_nothing_is_judged(records):
+    (row,) = records.rows(HOLDS)
+    assert (row["verdict"], row["why"]) == ("not run", "no record of any study is here")
