@@ -129,6 +129,48 @@ def attack(
 
 
 @app.command()
+def record(
+    study: StudyName,
+    root: Root = Path(),
+    threads: Threads = 1,
+    device: Device = "auto",
+    minutes: Annotated[float, typer.Option(min=0, help="begin nothing that would end later")] = 9,
+    out: Annotated[Path | None, typer.Option(help="folder that gets a parcel after every unit")] = None,
+    weights: Annotated[bool, typer.Option(help="pack checkpoints and resume files too, at the end")] = False,
+    mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
+) -> None:
+    """Prepare, train and attack a study in order of value, killed and continued at any point; exit 4: not done."""
+    from redoubt import record as r
+
+    where = _device(device, threads)
+    if not r.record(root, study, where, minutes=minutes, out=out, weights=weights, mirror=mirror):
+        raise typer.Exit(4)
+
+
+@app.command()
+def pack(
+    study: StudyName,
+    out: Annotated[Path, typer.Argument(help="folder of the parcel")],
+    root: Root = Path(),
+    weights: Annotated[bool, typer.Option(help="checkpoints and resume files too")] = False,
+) -> None:
+    """What of a study has to travel, in parts below 60 MiB with their hashes."""
+    from redoubt import parcels
+
+    print(parcels.pack(root, study, out, weights=weights))
+
+
+@app.command()
+def unpack(
+    listing: Annotated[Path, typer.Argument(help="STUDY.pack.json, its parts beside it")], root: Root = Path()
+) -> None:
+    """Put the files of a parcel where they belong; refuses one of which a bit was changed."""
+    from redoubt import parcels
+
+    print(f"{len(parcels.unpack(listing, root))} files")
+
+
+@app.command()
 def audit(
     run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
 ) -> None:

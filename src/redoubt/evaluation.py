@@ -73,12 +73,12 @@ class Evaluator:
 
     def step(self, name: str, shown) -> list[dict[str, Any]]:
         """The rows of one step, computed unless they lie in the partial file."""
-        spec = self.specs.get(name)
+        spec, new = self.specs.get(name), not self.partial.done(name)
         rows = self.partial.step(
             name, lambda: self._attack(name, spec) if spec else self._clean(name.removeprefix(NATURAL))
         )
         shown.advance(1)
-        for row in rows if spec else ():
+        for row in rows if spec and new else ():
             left = f"{row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
             shown.line(f"{self.run.path} {row['name']}: {left}")
         return rows
