@@ -12,7 +12,7 @@
 
 # %% [markdown]
 # # Claims
-# In the making.
+# Every testable claim of the five papers beside what was measured; how verdicts are reached stands in `redoubt.claims`.
 
 # %% tags=["parameters"]
 root = "."
@@ -22,3 +22,19 @@ figures = "reports/figures"
 from redoubt.figures import Gallery
 
 gallery = Gallery(root, figures, "claims")
+
+# %% [markdown]
+# ## Verdicts
+# On the embedded digits only directions are judged, never the papers' numbers.
+
+# %%
+gallery.show("claim_verdicts")
+
+# %%
+gallery.show("claims")
+
+# %% [markdown]
+# ## Differences
+
+# %%
+gallery.show("claim_differences")

@@ -53,6 +53,14 @@ CHOSEN = {
         "CURE by p, alpha, gamma and the weight of the KL term (its table 10).",
         ("cure/(p|alpha|gamma|beta)_.*", "cure/main"),
     ),
+    "afd_main": Chosen(
+        "AFD beside other fine-tuning and adversarial training (its tables 1 and 2).",
+        ("afd/main", "(vaft|arrest|afkd|rift)/main", "standard/main", *BASELINES[:2]),
+    ),
+    "afd_ablations": Chosen(
+        "Every variant of AFD and of the other fine-tuning.",
+        ("afd/(?!main).*", "(afd|vaft|arrest|afkd|rift)/.*"),
+    ),
     "atop_main": Chosen(
         "The purifier before and after AToP, beside adversarial training (its tables 2 and 4).",
         ("atop/main", "purifier/main", "standard/main", "pgd_at/main"),

@@ -68,8 +68,8 @@ def test_the_map_of_a_network_without_an_attack_is_one_on_its_diagonal():
     model = classifier("small_cnn", num_classes=10, in_channels=1, image_size=8, width=2)
     x = torch.rand(23, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     names, found = natural_against_adversarial(model, x, x, batch_size=10)
-    assert names[0] == "stages.stem.0"
-    assert names[-1] == "head"
+    layers = [f"stages.{stage}.{i}" for stage in ("stem", "block1", "block2") for i in range(3)]
+    assert names == [*layers, "head"]  # convolution, batch norm and ReLU of each stage
     assert np.diag(found) == pytest.approx(np.ones(len(names)))
     assert found == pytest.approx(found.T)
 

@@ -45,6 +45,8 @@ STUDY = {
             "eot_10": EOT,
             "stadv": {**EOT, "attack": "stadv", "params": {}},
             "l2": {**EOT, "norm": "l2", "eps": 0.5},
+            "oblivious_pssr": {**EOT, "view": "oblivious", "runs": ["pssr/*"]},
+            "bpda_mask": {**EOT, "view": "bpda_mask", "runs": ["pssr/*"]},
             "corruption_fog": {"attack": "corruption", "params": {"family": "fog"}, "role": "diagnostic"},
         }
     },
@@ -82,6 +84,18 @@ STUDY = {
             }
         },
         "atop_transfer": {"variants": {"main": {}, "no_atop": {"starts_from": "purifier/main"}}},
+        "vaft": {"variants": {"main": {"seeds": [0, 1]}}},
+        "arrest": {},
+        "afd": {
+            "variants": {
+                "main": {"seeds": [0, 1]},
+                "no_alignment": {"params": {"gamma": {"value": 0.0, **HERE}}},
+                "alpha_02": {"params": {"alpha": {"value": 0.2, **HERE}}},
+            }
+        },
+        "pssr": {
+            "variants": {"main": {}, "no_surgery": {"params": {"kept": {"value": "all", **HERE}}}},
+        },
         "block_freezing": {
             "params": {"never_frozen": {"value": [], **HERE}, "steps": {"value": 1, **HERE}},
             "variants": {
@@ -129,6 +143,7 @@ def result(study, run, number: int) -> dict:
 def training(run, number: int, files: dict[str, str]) -> dict:
     """A training record with a made-up history."""
     blocks = {f"{kind}_{b}": 0.1 for kind in ("gradient", "updated") for b in ("stem", "block1", "block2")}
+    blocks |= dict.fromkeys(("feature_gap", "accuracy_z1", "accuracy_z2"), 0.2 + 0.1 * number)
     history = [
         {"epoch": i, "clean": 0.5 + 0.1 * i, "robust": 0.3 + 0.01 * ((number + i) % 3), "loss": 1.0, **blocks}
         for i in range(4)
@@ -137,6 +152,21 @@ def training(run, number: int, files: dict[str, str]) -> dict:
     named = {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": run.seed}
     about = {"best_epoch": 1, "selected_on": "validation robust accuracy", "seconds": 2.0 + number}
     return {"run": named, "history": history, "files": files, **about}
+
+
+def claim(verdict: str, paper: str, study: str | None, low: float, high: float) -> dict:
+    """A row of reports/claims.json with one comparison."""
+    found = {"text": "a", "expect": "higher", "value": (low + high) / 2, "interval": [low, high]}
+    about = {"paper": paper, "id": "c1", "kind": "direction", "study": study, "unit": "points"}
+    return {**about, "verdict": verdict, "comparisons": [found]}
+
+
+CLAIMS = [
+    claim("direction fails", "2401.14948", "small", -3.0, -1.0),
+    claim("direction holds", "2401.14948", "small", 1.0, 3.0),
+    claim("not told apart", "2211.00525", "small", -1.0, 2.0),
+    claim("direction holds", "2211.00525", "another study", 5.0, 6.0),
+]
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +189,7 @@ def made(tmp_path_factory) -> Path:
         write_record(records[-1], training(run, number, {best.name: sha256(best)}))
         files.append(path_of(root, run))
         write_record(files[-1], result(study, run, number))
+    write_json(root / "reports" / "claims.json", CLAIMS)
     listing = root / "reports" / "exhibits.json"
     write_json(listing, exhibits.listing(Plan(root).held))
     tables.write(tables.build(files, records, listing), root / "reports/tables", root / "reports/all_tables")

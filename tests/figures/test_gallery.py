@@ -39,6 +39,12 @@ def test_a_figure_is_drawn_twice_alike_or_says_what_it_needs(made, plan, tmp_pat
     assert "nan" not in picture.found
 
 
+def test_claims_of_another_study_are_not_counted(made):
+    gallery = Gallery(made, "figures", "claims")
+    assert gallery.draw("claim_verdicts", "small").found == "of 3 claims 1 hold and 1 fail on this study."
+    assert gallery.draw("claim_differences", "small").found == "2 of 3 intervals leave out 0."
+
+
 def test_every_table_exhibit_has_its_file(made, plan):
     listed = json.loads((made / "reports" / "exhibits.json").read_text())["exhibits"]
     tables = [e for e in listed if e["kind"] == "table"]

@@ -1,9 +1,9 @@
 """What each layer of a network puts out for given images."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
-
-from redoubt.attacks.engine import evaluating
 
 LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Linear)
 
@@ -15,22 +15,19 @@ def activations(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     as of its last call.
 
     Args:
-        x: (N, C, H, W) in [0, 1]; the model is put in eval mode for the pass.
+        model: a copy of it is used, in eval mode.
+        x: (N, C, H, W) in [0, 1].
 
     Returns:
         Name of the layer -> (N, D).
     """
     kept: dict[str, Tensor] = {}
-    handles = []
-    for name, layer in model.named_modules():
+    twin = copy.deepcopy(model).eval()
+    for name, layer in twin.named_modules():
         if isinstance(layer, LAYERS):
             # A clone: the next layer may be a ReLU that writes in place.
             keep = lambda _, __, out, name=name: kept.__setitem__(name, out.detach().flatten(1).clone())
-            handles.append(layer.register_forward_hook(keep))
-    try:
-        with evaluating(model), torch.no_grad():
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+            layer.register_forward_hook(keep)
+    with torch.no_grad():
+        twin(x)
     return kept

@@ -16,7 +16,8 @@ from redoubt.statistics import Interval, paired_difference, wilson
 NAMES = {
     "standard": "standard", "pgd_at": "PGD-AT", "trades": "TRADES", "mart": "MART", "uiat": "UIAT", "cure": "CURE",
     "cure_eff": "CURE_Eff", "afd": "AFD", "atop": "AToP", "pssr": "PSSR", "fgsm_rs": "FGSM-RS", "n_fgsm": "N-FGSM",
-    "purifier": "purifier", "atop_transfer": "AToP, other classifier",
+    "vaft": "vAFT", "arrest": "ARREST", "afkd": "AFKD", "rift": "RiFT", "purifier": "purifier",
+    "atop_transfer": "AToP, other classifier",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import torch
 from redoubt import attacks
 from redoubt.figures.evidence import Evidence
 from redoubt.figures.protocols import by_knowledge
-from redoubt.figures.shapes import dots, pixels, strip
+from redoubt.figures.shapes import dots_by_attack, pixels, strip
 from redoubt.figures.style import Picture
 from redoubt.figures.uiat import ablation
 
@@ -27,8 +27,7 @@ def pssr_attacks(e: Evidence) -> Picture:
     """PSSR, the network that it stands before, and adversarial training, under every attack that PSSR faces."""
     runs = e.variants("standard/main", "pgd_at/main", "pssr/main")
     attacks_faced = plain(e, "pssr/main")
-    figure = dots(e, runs, attacks_faced)
-    figure.set_size_inches(5.6, max(2.4, 0.24 * len(runs) * len(attacks_faced)))
+    figure = dots_by_attack(e, runs, attacks_faced)
     caption = (
         "Accuracy under every attack that PSSR faces; PGD on the classifier alone is the one that it "
         "was trained on. Bars "

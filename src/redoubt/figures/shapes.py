@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from redoubt.figures.evidence import Evidence, label
 from redoubt.figures.style import HATCHES, MARKERS, looks
+from redoubt.statistics import Interval
 
 ATTACK_NAMES = {"clean": "natural", "worst": "worst case"}
 
@@ -22,21 +23,36 @@ def called(attack: str) -> str:
 
 def dots(evidence: Evidence, runs: list[str], attacks: list[str], names: list[str] | None = None) -> Figure:
     """A row a variant, a marker an attack: accuracy with its 95 % interval."""
-    figure = Figure(figsize=(5.6, 0.9 + 0.34 * len(runs)))
+    cells = [[evidence.accuracy(run, attack) for run in runs] for attack in attacks]
+    return intervals(names or [label(r) for r in runs], [called(a) for a in attacks], cells)
+
+
+def dots_by_attack(evidence: Evidence, runs: list[str], attacks: list[str]) -> Figure:
+    """A row an attack, a marker a variant."""
+    cells = [[evidence.accuracy(run, attack) for attack in attacks] for run in runs]
+    return intervals([called(a) for a in attacks], [label(r) for r in runs], cells)
+
+
+def intervals(rows: list[str], series: list[str], cells: list[list[Interval | None]]) -> Figure:
+    """Values with their intervals.
+
+    Args:
+        cells: for each of the series an interval in percent a row, None where there is none.
+    """
+    figure = Figure(figsize=(5.6, 0.9 + 0.34 * len(rows)))
     axes = figure.subplots()
     colours = sns.color_palette("colorblind", 10)
-    spread = 0.5 / max(1, len(attacks))
-    for i, attack in enumerate(attacks):
-        found = [(row, evidence.accuracy(run, attack)) for row, run in enumerate(runs)]
-        found = [(row, ci) for row, ci in found if ci]
-        value = np.array([ci.value for _, ci in found])
-        sides = np.array([[ci.value - ci.low, ci.high - ci.value] for _, ci in found]).T.reshape(2, -1)
-        at = np.array([row for row, _ in found]) + spread * (i - (len(attacks) - 1) / 2)
+    for i, (name, found) in enumerate(zip(series, cells, strict=True)):
+        there = [(row, ci) for row, ci in enumerate(found) if ci]
+        value = np.array([ci.value for _, ci in there])
+        sides = np.array([[ci.value - ci.low, ci.high - ci.value] for _, ci in there]).T.reshape(2, -1)
+        at = np.array([row for row, _ in there]) + 0.5 / len(series) * (i - (len(series) - 1) / 2)
         axes.errorbar(
-            value, at, xerr=sides.clip(0), fmt=MARKERS[i], color=colours[i], ms=5, lw=1, capsize=2, label=called(attack)
+            value, at, xerr=sides.clip(0), fmt=MARKERS[i % len(MARKERS)], color=colours[i % 10], ms=5, lw=1,
+            capsize=2, label=name,
         )  # fmt: skip
-    axes.set_yticks(range(len(runs)), names or [label(r) for r in runs])
-    axes.set_ylim(len(runs) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy (%)")
     axes.grid(axis="y", visible=False)
