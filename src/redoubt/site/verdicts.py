@@ -92,22 +92,29 @@ def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: (place(item[0]), item[0]))
 
 
-def measured(claim: dict[str, Any]) -> str:
-    """What was found here, with its interval and unit; empty where nothing was."""
-    return _with_unit(claim.get("ours"), claim.get("interval"), claim.get("unit"))
-
-
-def compared(comparison: dict[str, Any], unit: str | None) -> str:
-    """The value of one comparison, as `measured` shows that of a claim."""
-    return _with_unit(comparison.get("value"), comparison.get("interval"), unit)
-
-
-def _with_unit(value: Any, interval: list[float] | None, unit: str | None) -> str:
+def measured(claim: dict[str, Any]) -> list[str]:
+    """What was found here, a line a comparison, with interval and unit; empty where nothing was."""
+    several = [c for c in claim.get("comparisons") or [] if c.get("value") is not None]
+    if len(several) > 1:
+        return [_against(c) for c in several]
+    value, unit = claim.get("ours"), claim.get("unit")
     if value is None or isinstance(value, str):
-        return value or ""
+        return [value] if value else []
     shape = "{:+.1f}" if unit == "points" else "{:.1f}" if unit else "{:.4g}"
+    return [_number(value, claim.get("interval"), shape) + (f" {unit}" if unit else "")]
+
+
+def _against(comparison: dict[str, Any]) -> str:
+    """One of several comparisons, short: against whom, under which attack, by how much."""
+    what = comparison.get("attack") or comparison.get("metric") or comparison["measure"].replace("_", " ")
+    whom = f"{comparison['left']} against {comparison.get('right') or 'a number'}".replace("/main", "")
+    shape = "{:+.1f}" if comparison.get("attack") else "{:+.3g}"
+    return f"{whom}, {what}: {_number(comparison['value'], comparison.get('interval'), shape)}"
+
+
+def _number(value: float, interval: list[float] | None, shape: str) -> str:
     around = f" [{', '.join(shape.format(v) for v in interval)}]" if interval else ""
-    return shape.format(value) + around + (f" {unit}" if unit else "")
+    return shape.format(value) + around
 
 
 def mark(claim: dict[str, Any]) -> str:
