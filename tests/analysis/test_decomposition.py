@@ -38,6 +38,17 @@ def test_accuracies_and_distances_by_hand(linear):
     # Image 0 did not move; in image 1 pixel 0 moved by 0.5 and pixel 3 by 0.1, each one of two pixels of its part.
     assert pair["salient"] == pytest.approx(0.5 * 0.5 / 2)
     assert pair["trivial"] == pytest.approx(0.5 * 0.1 / 2)
+    assert set(pair) == {"first", "second", *PARTS[1:]}
+
+
+def test_random_parts_of_one_image_are_apart_by_their_masks_alone(linear):
+    x = torch.full((400, 1, 2, 2), 0.6)
+    found = decompose(linear, {"a": x, "b": x}, torch.zeros(400, dtype=torch.long), rule=Rule(score="logit"))
+    (pair,) = found["distance"]
+    assert pair["salient"] == pair["trivial"] == 0
+    # Two of four pixels, twice: 1/6 the same (0 apart), 4/6 one shared (2 of 3 pixels), 1/6 none shared (all).
+    expected = 0.6 * (4 / 6 * 2 / 3 + 1 / 6)
+    assert pair["random_as_salient"] == pytest.approx(expected, abs=0.03)
 
 
 def test_random_masks_are_seeded_and_differ_between_images(linear):

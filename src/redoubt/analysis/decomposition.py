@@ -25,41 +25,37 @@ def decompose(
 
     Returns:
         Rows of plain numbers. `accuracy`: attack, part (`PARTS`), accuracy in [0, 1], kept (mean share of pixels).
-        `distance`: first and second attack, and for `salient` and `trivial` the mean distance of the two versions'
-        parts: the mean of |a - b| over the pixels that belong to the part of either, so that a part is not near
-        because it is small.
+        `distance`: first and second attack, and for each part but the whole the mean distance of the two versions:
+        the mean of |a - b| over the pixels that belong to the part of either. Small parts overlap less and seem
+        farther apart for that alone: only the excess over the random parts of equal size says something.
     """
     surgery = Surgery(classifier, rule or Rule())
     draws = generator(y.device, seed, "masks of the decomposition")
-    parts = {name: surgery.parts(x) for name, x in images.items()}
-    accuracy = []
+    masks = {name: _masks(surgery.salient(x), draws) for name, x in images.items()}
+    accuracy, distance = [], []
     for name, x in images.items():
-        salient = parts[name].mask
-        masks = {
-            "whole": torch.ones_like(salient),
-            "salient": salient,
-            "trivial": 1 - salient,
-            "random_as_salient": as_many(salient, draws),
-            "random_as_trivial": as_many(1 - salient, draws),
-        }
-        for part, kept in masks.items():
+        for part, kept in masks[name].items():
             with torch.no_grad():
                 right = classifier(surgery.fill(x, kept)).argmax(1) == y
             row = {"accuracy": right.float().mean().item(), "kept": kept.mean().item()}
             accuracy.append({"attack": name, "part": part, **row})
-    distance = []
     for first, second in combinations(images, 2):
-        a, b = parts[first], parts[second]
         row = {
-            "salient": _apart(a.salient, b.salient, torch.maximum(a.mask, b.mask)),
-            "trivial": _apart(a.trivial, b.trivial, torch.maximum(1 - a.mask, 1 - b.mask)),
+            part: _apart(images[first], masks[first][part], images[second], masks[second][part])
+            for part in PARTS[1:]
         }
         distance.append({"first": first, "second": second, **row})
     return {"accuracy": accuracy, "distance": distance}
 
 
-def _apart(a: Tensor, b: Tensor, either: Tensor) -> float:
-    """The mean over images of the mean of |a - b| over `either`, (N, 1 or C, H, W) of 0 and 1."""
-    either = either.expand_as(a)
-    total = ((a - b).abs() * either).flatten(1).sum(1)
+def _masks(salient: Tensor, draws: torch.Generator) -> dict[str, Tensor]:
+    """What is kept of each part, (N, 1 or C, H, W) of 0 and 1."""
+    alone = (salient, 1 - salient, as_many(salient, draws), as_many(1 - salient, draws))
+    return dict(zip(PARTS, (torch.ones_like(salient), *alone), strict=True))
+
+
+def _apart(a: Tensor, kept_a: Tensor, b: Tensor, kept_b: Tensor) -> float:
+    """The mean over images of the mean distance of two parts, over the pixels of either."""
+    either = torch.maximum(kept_a, kept_b).expand_as(a)
+    total = (a * kept_a - b * kept_b).abs().flatten(1).sum(1)
     return (total / either.flatten(1).sum(1).clamp_min(1)).mean().item()
