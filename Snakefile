@@ -26,6 +26,13 @@ except RedoubtError as error:
 # was 4 to 12 times slower.
 workflow.global_resources.setdefault("core", os.cpu_count())
 
+
+
+def gpu():
+    """A run takes the machine's GPU, or one of a cluster's: the node that submits it may have none."""
+    return int(workflow.non_local_exec or plan.gpu)
+
+
 NOTEBOOKS = workflow.basedir + "/notebooks"
 CLAIMS = workflow.basedir + "/claims"
 
@@ -79,7 +86,7 @@ for group in plan.groups("scratch"):
             run=group.pattern,
         threads: 1
         resources:
-            gpu=plan.gpu,
+            gpu=lambda w: gpu(),
             core=1,
         params:
             fingerprint=lambda w: plan.training(w.run),
@@ -108,7 +115,7 @@ for group in plan.groups("scratch", "checkpoints"):
             run=group.pattern,
         threads: 1
         resources:
-            gpu=plan.gpu,
+            gpu=lambda w: gpu(),
             core=1,
         params:
             fingerprint=lambda w: plan.attacking(w.run),
@@ -132,7 +139,7 @@ rule audit_variant:
         run=plan.audited(),
     threads: 1
     resources:
-        gpu=plan.gpu,
+        gpu=lambda w: gpu(),
         core=1,
     params:
         fingerprint=lambda w: plan.auditing(w.run),
