@@ -46,7 +46,8 @@ def _device(name: str, threads: int) -> str:
 
     torch.set_num_threads(threads)
     # Equal seeds give equal bytes: no algorithm whose sums depend on timing.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Not use_deterministic_algorithms, which imports the compiler: 1.3 s of each process.
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
     # Full float32: with TF32, which torch allows by default in convolutions, a success may not be one.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

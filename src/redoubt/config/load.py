@@ -12,7 +12,7 @@ from redoubt.config.schema import Config, Study
 from redoubt.errors import RedoubtError, nearest
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """A YAML loader that refuses a key that is given twice."""
 
     def construct_mapping(self, node, deep=False):

@@ -1,14 +1,14 @@
 """Blurs of CIFAR-10-C on (N, H, W, C) images in [0, 1]; `level` is the severity from 0 to 4."""
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its submodules load when they are first used
 
 Rng = np.random.Generator
 
 
 def smooth(x: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur of height and width; the border repeats (scikit-image's default)."""
-    return ndimage.gaussian_filter(x, (0, sigma, sigma, 0), mode="nearest", truncate=4)
+    return scipy.ndimage.gaussian_filter(x, (0, sigma, sigma, 0), mode="nearest", truncate=4)
 
 
 def gaussian_blur(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:
@@ -22,8 +22,8 @@ def defocus_blur(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:
     disk = (around[:, None] ** 2 + around**2 <= radius**2).astype(float)
     gauss = np.exp(-(np.arange(-1, 2) ** 2) / (2 * edge**2))
     gauss /= gauss.sum()
-    kernel = ndimage.convolve(disk / disk.sum(), np.outer(gauss, gauss), mode="constant")
-    return ndimage.convolve(x, kernel[None, :, :, None], mode="mirror")
+    kernel = scipy.ndimage.convolve(disk / disk.sum(), np.outer(gauss, gauss), mode="constant")
+    return scipy.ndimage.convolve(x, kernel[None, :, :, None], mode="mirror")
 
 
 def glass_blur(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:

@@ -3,10 +3,10 @@
 from io import BytesIO
 
 import numpy as np
+import scipy  # its submodules load when they are first used
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from scipy import ndimage
 
 Rng = np.random.Generator
 
@@ -74,7 +74,7 @@ def elastic_transform(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:
     n, height, width, _ = x.shape
     side = min(height, width)
     moved = _sample(x, _affine(n, height, width, shake * side, rng), around="centres")
-    offsets = ndimage.gaussian_filter(
+    offsets = scipy.ndimage.gaussian_filter(
         rng.uniform(-1, 1, (2, n, height, width)),
         (0, 0, sigma * side, sigma * side),
         mode="reflect",

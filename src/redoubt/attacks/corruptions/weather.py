@@ -1,7 +1,7 @@
 """Weather of CIFAR-10-C on (N, H, W, C) images in [0, 1]; `level` is the severity from 0 to 4."""
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its submodules load when they are first used
 
 from redoubt.attacks.corruptions.blur import smooth, streak, zoomed
 
@@ -91,10 +91,12 @@ def spatter(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:
 def _relief(liquid: np.ndarray) -> np.ndarray:
     """(H, W) in [0, 1]: drops lit from one side, by the distance to their outline (ours, for OpenCV's Canny)."""
     wet = liquid > 0
-    outline = wet & ~ndimage.binary_erosion(wet)
+    outline = wet & ~scipy.ndimage.binary_erosion(wet)
     if not outline.any():
         return np.zeros_like(liquid)
-    away = ndimage.uniform_filter(ndimage.distance_transform_edt(~outline).clip(max=20), 3, mode="mirror")
+    away = scipy.ndimage.uniform_filter(
+        scipy.ndimage.distance_transform_edt(~outline).clip(max=20), 3, mode="mirror"
+    )
     levels = np.searchsorted(np.sort(away.ravel()), away, side="right") / away.size
-    lit = ndimage.correlate(levels, EMBOSS, mode="mirror").clip(0, 1)
-    return ndimage.uniform_filter(lit, 3, mode="mirror")
+    lit = scipy.ndimage.correlate(levels, EMBOSS, mode="mirror").clip(0, 1)
+    return scipy.ndimage.uniform_filter(lit, 3, mode="mirror")
