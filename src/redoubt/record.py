@@ -74,9 +74,6 @@ class Recorder:
         Returns:
             Whether nothing is left. A unit that fails is named in `failed`, and what does not need it goes on.
         """
-        began = (
-            True  # the first unit begins whatever it takes: a call that does nothing would be called for ever
-        )
         for unit in self.units():
             console.print(f"redoubt record: {unit.label}", markup=False)
             try:
@@ -108,7 +105,7 @@ class Recorder:
         yield from self._trained(run)
         specs = attacks_of(self.study, run.of, run.seed)
         chosen = [n for n, s in specs.items() if s.attack in FIRST_LOOK]
-        quick = chosen or [n for n, s in specs.items() if s.attack in SHORT]
+        quick = chosen or [n for n, s in specs.items() if s.attack in SHORT and s.role == "main"]
         names = [n for n in specs if n in quick] if first_look else list(specs)
         for surrogate in dict.fromkeys(specs[n].surrogate for n in names if specs[n].surrogate):
             v = self.variants[surrogate]
