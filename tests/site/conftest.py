@@ -73,7 +73,8 @@ def claims():
             "protocol": {"dataset": "cifar10"}, "study": "toy" if i % 2 else None, "ours": None if i else -5.0,
             "interval": None if i else [-9.0, -1.0], "unit": None if i else "points",
             "differences": [f"data: {HOSTILE}"], "verdict": verdict, "direction": None, "why": HOSTILE,
-            "cost": None if i else "3 GPU hours", "comparisons": [] if i else [compared],
+            "cost": None if i else "3 GPU hours",
+            "comparisons": {0: [compared], 1: [{**compared, "value": -4.0}, compared]}.get(i, []),
             "evidence": ["results/toy/cure/main/seed0.json", "elsewhere"],
         }
         for i, verdict in enumerate(VERDICTS)

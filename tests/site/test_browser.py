@@ -127,6 +127,15 @@ def test_empty_cells_come_last_either_way(visit):
         assert column(tab, "claims-table", 4)[0] == "52.25"
 
 
+def test_a_measurement_that_begins_with_words_sorts_by_its_first_value(visit):
+    tab = visit(PAGES["front"])
+    tab.locator("#claims-table th", has_text="Measured").get_by_role("button").click()
+    shown = column(tab, "claims-table", 5)
+    assert shown[0] == "-5.0 [-9.0, -1.0] points"
+    assert shown[1].startswith("cure against pgd_at, worst: -4.0")
+    assert shown[2] == "–"
+
+
 def test_rows_are_filtered_by_words_and_by_verdict(visit):
     tab = visit(PAGES["front"])
     tab.get_by_label("Filter the rows of table main").fill("CURE toy")

@@ -44,7 +44,7 @@ def environment() -> Environment:
     )
     made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
-    made.globals.update(measured=verdicts.measured, mark=verdicts.mark)
+    made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark)
     return made
 
 

@@ -80,8 +80,9 @@ def shown(verdict: str | None) -> tuple[str, str]:
 
 
 def judged(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """The claims that a run can test; the others are kept for context."""
-    return [c for c in claims or [] if c.get("kind") != "context"]
+    """The claims that a run can test, those without an answer yet last; the others are kept for context."""
+    tested = [c for c in claims or [] if c.get("kind") != "context"]
+    return sorted(tested, key=lambda c: shown(c.get("verdict"))[0] == "open")
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -102,6 +103,12 @@ def measured(claim: dict[str, Any]) -> list[str]:
         return [value] if value else []
     shape = "{:+.1f}" if unit == "points" else "{:.1f}" if unit else "{:.4g}"
     return [_number(value, claim.get("interval"), shape) + (f" {unit}" if unit else "")]
+
+
+def rank(claim: dict[str, Any]) -> str:
+    """What a table sorts a claim's measurement by: the first value, also where the cell begins with words."""
+    values = [claim.get("ours"), *(c.get("value") for c in claim.get("comparisons") or [])]
+    return next((str(v) for v in values if isinstance(v, int | float)), "")
 
 
 def _against(comparison: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ function leading(text) {
 function sort(table, column, down) {
   const body = table.tBodies[0];
   const rows = [...body.rows].map((row) => {
-    const text = row.cells[column].textContent.trim();
+    const cell = row.cells[column], text = (cell.dataset.sort ?? cell.textContent).trim();
     return { row, text: text === "–" ? "" : text, number: leading(text) };
   });
   const filled = rows.filter((r) => r.text);
