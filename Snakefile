@@ -27,7 +27,6 @@ except RedoubtError as error:
 workflow.global_resources.setdefault("core", os.cpu_count())
 
 
-
 def gpu():
     """A run takes the machine's GPU, or one of a cluster's: the node that submits it may have none."""
     return int(workflow.non_local_exec or plan.gpu)
