@@ -6,13 +6,17 @@
 `different`   anything else: other settings or data, no reason for other bytes, or numbers not shown to agree.
 """
 
+from __future__ import annotations
+
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from redoubt.statistics import Interval, paired_difference
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARGIN = 0.02  # ours: of the order of a seed's spread on the studies here; a paper's gain is usually larger
 SHOWN = 20  # images named for each evaluation; the bits of all lie in the records
