@@ -13,6 +13,7 @@ from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.cure import Cure, CureEff, block_of, masks
 from redoubt.defenses.trades import Trades
+from redoubt.errors import RedoubtError
 from redoubt.statistics import nrr
 from redoubt.training import optimizer
 
@@ -78,13 +79,18 @@ def gradients_by_hand(model, batch, x_adv, c):
     consistency = kl_by_hand(r_n, z_n) + kl_by_hand(r_a, z_a)
     if c.score == "code":
         loss = c.alpha * ce_n + (1 - c.alpha) * ce_a + c.gamma * consistency
+    elif c.score == "code_old":
+        loss = c.alpha * ce_n + (1 - c.alpha) * kl_by_hand(z_n, z_a) + c.gamma * consistency
     else:
         loss = ce_n + c.beta * kl_by_hand(z_n, z_a) + c.gamma * consistency
     names, weights = zip(*theta.named_parameters(), strict=True)
     grad = lambda value: torch.autograd.grad(value, weights, retain_graph=True)
     g, g_n, g_a = grad(loss), grad(ce_n), grad(ce_a)
-    if c.score == "code":
+    if c.score in ("code", "code_old"):
         scores = [v.abs() for v in g]
+    elif c.score == "code_soft":
+        g_kl = grad(kl_by_hand(z_n, z_a))
+        scores = [c.alpha * n + (1 - c.alpha) * k for n, k in zip(g_n, g_kl, strict=True)]
     else:
         scores = [c.alpha * n.abs() + (1 - c.alpha) * a.abs() for n, a in zip(g_n, g_a, strict=True)]
     return loss, dict(zip(names, g, strict=True)), dict(zip(names, scores, strict=True))
@@ -99,7 +105,7 @@ def mask_by_hand(scores, p, scope):
 
 
 @pytest.mark.parametrize("scope", ["tensor", "global"])
-@pytest.mark.parametrize("score", ["equation_6", "code"])
+@pytest.mark.parametrize("score", ["equation_6", "code", "code_old", "code_soft"])
 def test_a_step_is_the_papers_algorithm(score, scope, monkeypatch):
     defense, batch, state = tiny(p=0.4, alpha=0.3, gamma=0.7, beta=1.5, score=score, scope=scope, r=0.0)
     model = moved(state.model)
@@ -331,3 +337,12 @@ def test_nrr_is_the_harmonic_mean():
     assert nrr(0.0, 0.0) == nrr(0.9, 0.0) == 0
     with pytest.raises(ValueError, match="negative"):
         nrr(-0.1, 0.5)
+
+
+def test_the_soft_mode_masks_the_first_convolution_of_each_block_but_the_first():
+    defense, _, _ = tiny(masked="first_convolutions")
+    names = ["stages.stem.0.weight", "stages.block1.0.conv1.weight", "stages.block1.0.conv2.weight"]
+    names += ["stages.block1.1.conv1.weight", "stages.block2.0.conv1.weight", "head.weight"]
+    assert defense.maskable(names) == ["stages.block1.1.conv1.weight", "stages.block2.0.conv1.weight"]
+    with pytest.raises(RedoubtError, match="conv1"):
+        defense.maskable(names[:3])

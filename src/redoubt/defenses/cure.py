@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from redoubt.attacks.engine import evaluating
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
+from redoubt.errors import RedoubtError
 
 
 class Revised(nn.Module):
@@ -99,8 +100,14 @@ class Cure(Defense):
         beta: float = hyper(
             1.0, "paper: equation 5 (the KL term has no weight); authors' code defaults to 5", ge=0
         )
-        score: Literal["equation_6", "code", "random"] = hyper("equation_6", "paper: equation 6")
+        score: Literal["equation_6", "code", "code_old", "code_soft", "random"] = hyper(
+            "equation_6", "paper: equation 6; the code's are its modes rgp, rgp_old and rgp_soft"
+        )
         scope: Literal["tensor", "global"] = hyper("tensor", "paper: algorithm 1 (for each layer)")
+        masked: Literal["all", "first_convolutions"] = hyper(
+            "all",
+            "authors' code: all but the head; its mode rgp_soft masks conv1 of each block but the first",
+        )
         conservation: Literal["gradient", "strict"] = hyper(
             "gradient", "paper: algorithm 1 and authors' code (momentum and weight decay still act)"
         )
@@ -152,10 +159,11 @@ class Cure(Defense):
         return terms
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """L_adv + gamma L_CR: equation 5, or what the released code's mode `rgp` minimises in its place."""
+        """L_adv + gamma L_CR: equation 5, or what the released code's mode minimises in its place."""
         c = self.params
-        if c.score == "code":
-            loss = c.alpha * terms["natural"] + (1 - c.alpha) * terms["adversarial"]
+        if c.score in ("code", "code_old"):
+            robust = terms["adversarial" if c.score == "code" else "kl"]
+            loss = c.alpha * terms["natural"] + (1 - c.alpha) * robust
         else:
             loss = terms["natural"] + c.beta * terms["kl"]
         return loss + c.gamma * terms["consistency"] if c.gamma else loss
@@ -163,15 +171,19 @@ class Cure(Defense):
     def rgp(self, terms: dict[str, Tensor], weights: list[Tensor], gradients: list[Tensor], state: State):
         """RGP(w) = alpha |dCE(x)/dw| + (1 - alpha) |dCE(x_adv)/dw|, equation 6, for each of `weights`.
 
-        The released code takes |dL/dw| of the whole loss; `random` is the control of masks of the same size.
+        The released modes rgp and rgp_old take |dL/dw| of the whole loss; rgp_soft takes the signed
+        alpha dCE(x)/dw + (1 - alpha) dKL/dw. `random` is the control of masks of the same size.
         """
         c = self.params
-        if c.score == "code":
+        if c.score in ("code", "code_old"):
             return [g.abs() for g in gradients]
         if c.score == "random":
             return [torch.empty_like(w).uniform_(generator=state.generator) for w in weights]
         g_n = torch.autograd.grad(terms["natural"], weights, retain_graph=True)
-        g_a = torch.autograd.grad(terms["adversarial"], weights, retain_graph=True)
+        robust = terms["kl" if c.score == "code_soft" else "adversarial"]
+        g_a = torch.autograd.grad(robust, weights, retain_graph=True)
+        if c.score == "code_soft":
+            return [c.alpha * n + (1 - c.alpha) * a for n, a in zip(g_n, g_a, strict=True)]
         return [c.alpha * n.abs() + (1 - c.alpha) * a.abs() for n, a in zip(g_n, g_a, strict=True)]
 
     def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
@@ -184,13 +196,29 @@ class Cure(Defense):
         g = torch.autograd.grad(loss, list(theta.values()), retain_graph=True)
         gradients, updated = dict(zip(theta, g, strict=True)), {}
         if c.p:
-            names = [name for name in theta if block_of(name) != "head"]
+            names = self.maskable(theta)
             s = self.rgp(terms, [theta[n] for n in names], [gradients[n] for n in names], state)
             updated = masks(dict(zip(names, s, strict=True)), c.p, c.scope)
         self.update(theta, gradients, updated, state)
         self.revise(state)
         logged = {k: v.detach() for k, v in {"loss": loss, **terms}.items()}
         return {**logged, **self.prominence(gradients, updated)}
+
+    def maskable(self, names) -> list[str]:
+        """The tensors whose gradients may be masked.
+
+        Raises:
+            RedoubtError: `first_convolutions` of a network without two tensors named conv1.
+        """
+        if self.params.masked == "all":
+            return [name for name in names if block_of(name) != "head"]
+        found = [name for name in names if "conv1" in name][1:]
+        if not found:
+            raise RedoubtError(
+                "this network has no block with a conv1 after the first",
+                key="masked", value="first_convolutions", allowed="all",
+            )  # fmt: skip
+        return found
 
     def update(self, theta: dict[str, Tensor], gradients: dict, updated: dict, state: State) -> None:
         """One step of the optimizer on the masked gradients; `strict` puts conserved weights back where they were.
