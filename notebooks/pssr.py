@@ -47,6 +47,9 @@ gallery.show("pssr_protocols")
 # %%
 gallery.show("pssr_pixels")
 
+# %%
+gallery.show("pssr_decomposition")
+
 # %% [markdown]
 # ## Modules
 

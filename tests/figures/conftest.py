@@ -158,7 +158,16 @@ def claim(verdict: str, paper: str, study: str | None, low: float, high: float) 
     """A row of reports/claims.json with one comparison."""
     found = {"text": "a", "expect": "higher", "value": (low + high) / 2, "interval": [low, high]}
     about = {"paper": paper, "id": "c1", "kind": "direction", "study": study, "unit": "points"}
-    return {**about, "verdict": verdict, "comparisons": [found]}
+    text = {
+        "claim": "it helps",
+        "paper_value": None,
+        "protocol": {},
+        "differences": [],
+        "why": "",
+        "cost": None,
+    }
+    ours = {"ours": found["value"], "interval": found["interval"], "evidence": []}
+    return {**about, **text, **ours, "verdict": verdict, "comparisons": [found]}
 
 
 CLAIMS = [
@@ -189,8 +198,9 @@ def made(tmp_path_factory) -> Path:
         write_record(records[-1], training(run, number, {best.name: sha256(best)}))
         files.append(path_of(root, run))
         write_record(files[-1], result(study, run, number))
-    write_json(root / "reports" / "claims.json", CLAIMS)
-    listing = root / "reports" / "exhibits.json"
+    listing, claims = root / "reports" / "exhibits.json", root / "reports" / "claims.json"
+    write_json(claims, CLAIMS)
     write_json(listing, exhibits.listing(Plan(root).held))
-    tables.write(tables.build(files, records, listing), root / "reports/tables", root / "reports/all_tables")
+    found = tables.build(files, records, listing, claims)
+    tables.write(found, root / "reports/tables", root / "reports/all_tables")
     return root

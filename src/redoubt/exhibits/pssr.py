@@ -26,6 +26,11 @@ EXHIBITS = (
         needs=MAIN, reads="weights",
     ),
     Exhibit(
+        "pssr_decomposition", PAPER, "finding on salient and trivial parts", "Accuracy on each part alone",
+        "Salient parts alone lead to errors; trivial parts keep correct but weaker semantics.",
+        needs=MAIN, reads="weights",
+    ),
+    Exhibit(
         "pssr_components", PAPER, "ablation on the modules", "Every variant of PSSR",
         "Surgery, extrapolator and adversarial R-Drop each contribute.",
         needs=("pssr/main", "pssr/[!m]*"),

@@ -29,8 +29,7 @@ def afd_gap(e: Evidence) -> Picture:
         "Mean over training images of the largest difference between the natural network's feature of an image and the "
         "fine-tuned network's feature of its adversarial example (for AFD the intrinsic feature): "
         "mean over seeds, band "
-        f"from the lowest to the highest; study {e.study}, {e.seeds(runs)}. The attack's radius grows "
-        "in the first epochs."
+        f"from the lowest to the highest; study {e.study}, {e.seeds(runs)}."
     )
     late = history[history["epoch"] > history["epoch"].max() / 2].groupby(["called", "epoch"], sort=False)
     means = late["feature_gap"].mean().groupby("called", sort=False)

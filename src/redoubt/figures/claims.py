@@ -18,6 +18,7 @@ NAMES = {
     "2211.00525": "UIAT", "2401.14948": "CURE", "2401.14707": "AFD", "2401.16352": "AToP", "2402.00304": "PSSR",
 }  # fmt: skip
 SHOWN = 40
+WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind a number on a hatch
 
 
 def judged(e: Evidence) -> list[dict]:
@@ -35,13 +36,17 @@ def claim_verdicts(e: Evidence) -> Picture:
     figure = Figure(figsize=(6.4, 0.9 + 0.42 * max(1, len(papers))))
     axes = figure.subplots()
     colours, left = sns.color_palette("colorblind", 10), np.zeros(len(papers))
-    for i, verdict in enumerate(w for w in WORDS if any(c["verdict"] == w for c in claims)):
+    for i, verdict in enumerate(WORDS):
+        if not any(c["verdict"] == verdict for c in claims):
+            continue
         count = np.array([sum(c["paper"] == p and c["verdict"] == verdict for c in claims) for p in papers])
-        bars = axes.barh(
+        axes.barh(
             [NAMES.get(p, p) for p in papers], count, left=left, color=colours[i], label=verdict,
             hatch=HATCHES[i % len(HATCHES)], edgecolor="white",
         )  # fmt: skip
-        axes.bar_label(bars, [str(n) if n else "" for n in count], label_type="center", fontsize=8)
+        for row, (n, start) in enumerate(zip(count, left, strict=True)):
+            if n:
+                axes.text(start + n / 2, row, n, ha="center", va="center", fontsize=8, bbox=WHITE)
         left += count
     axes.invert_yaxis()
     axes.set_xlabel("claims")
@@ -49,7 +54,7 @@ def claim_verdicts(e: Evidence) -> Picture:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
     sns.despine(figure, left=True)
     caption = (
-        f"Verdicts on the papers' claims that can be tested by a run; study {e.study}, {len(claims)} claims, "
+        f"Verdicts on the papers' claims that can be tested by a run, {len(claims)} claims; "
         f"{e.behind(e.variants('*/main'))}. `not run`: no study holds the runs that it needs. Numbers "
         "of other data sets are not counted."
     )

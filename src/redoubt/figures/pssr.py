@@ -1,19 +1,24 @@
 """Figures of notebooks/pssr.py."""
 
+import pandas as pd
 import torch
 
 from redoubt import attacks
+from redoubt.analysis.decomposition import decompose
 from redoubt.figures.evidence import Evidence
 from redoubt.figures.protocols import by_knowledge
-from redoubt.figures.shapes import dots_by_attack, pixels, strip
+from redoubt.figures.shapes import bars, dots_by_attack, pixels, strip
 from redoubt.figures.style import Picture
 from redoubt.figures.uiat import ablation
 
 PROTOCOLS = (
-    "clean", "oblivious_fgsm", "oblivious", "transfer_standard", "transfer_twin", "square", "bpda_identity",
-    "bpda_mask", "fgsm", "pgd50", "pgd200", "cw_pgd", "screen", "autoattack", "relaxed", "mask_steering",
+    "clean", "oblivious_fgsm", "oblivious", "transfer", "transfer_standard", "transfer_twin", "square",
+    "pssr_bpda_identity", "bpda_identity", "pssr_bpda_mask", "bpda_mask", "fgsm", "pgd50", "pgd200", "screen",
+    "autoattack", "relaxed", "mask_steering",
 )  # fmt: skip
 SHOWN = 4
+IMAGES = 200
+SPATIAL = 0.05  # bound of stAdv's flow, that of AToP's protocol
 
 
 def plain(e: Evidence, run: str) -> list[str]:
@@ -87,6 +92,41 @@ def pssr_pixels(e: Evidence) -> Picture:
     )
     figure = strip(rows, ["input", "saliency", "salient", "trivial", "regenerated"])
     return Picture(figure, caption, found)
+
+
+def pssr_decomposition(e: Evidence) -> Picture:
+    """Accuracy of the frozen classifier on each part alone of images that several attacks made."""
+    x, y = e.images(IMAGES)
+    defense, model = e.network("pssr/main")
+    f = model.classifier.eval()
+    norm, eps = e.threat
+    images = {"natural": x}
+    for name in ("pgd", "cw_pgd"):
+        images[name] = attacks.get(name)(
+            f, x, y, eps=eps, norm=norm, seed=0, steps=20, step_size=eps / 4
+        ).x_adv  # fmt: skip
+    images["stadv"] = attacks.get("stadv")(f, x, y, eps=SPATIAL, seed=0, steps=20).x_adv
+    found = decompose(f, images, y, rule=defense.params.rule())
+    frame = pd.DataFrame(found["accuracy"])
+    frame["share"], frame["part"] = 100 * frame["accuracy"], frame["part"].str.replace("_", " ")
+    figure = bars(frame, "attack", "share", "part", ("images", "accuracy (%)"), width=6.5)
+    caption = (
+        "Accuracy of the classifier alone on the whole image, its salient part, its trivial part, "
+        "and as many random pixels "
+        f"as each of them has; attacks on the classifier alone ({norm}, radius {eps:.3g}; stadv "
+        f"{SPATIAL}); study {e.study}, "
+        f"n = {len(y)} test images, 1 training seed."
+    )
+    on = frame[frame["attack"] == "pgd"].set_index("part")["share"]
+    apart = pd.DataFrame(found["distance"])[["salient", "trivial"]].mean()
+    said = (
+        f"under PGD the salient part alone keeps {on['salient']:.1f} %, the trivial one "
+        f"{on['trivial']:.1f} %, as many random "
+        f"pixels {on['random as trivial']:.1f} %; between attacks salient parts differ by "
+        f"{apart['salient']:.3f} and trivial "
+        f"ones by {apart['trivial']:.3f} a pixel (one seed)."
+    )
+    return Picture(figure, caption, said)
 
 
 def pssr_components(e: Evidence) -> Picture:
