@@ -137,9 +137,9 @@ def test_most_valuable_first(root):
     shorter = [s.replace("smoke/", "").replace("/seed", " ") for s in seen]
     assert shorter[:4] == [
         "train standard/main 0",
-        "attack standard/main 0: natural:best, natural:last, fgsm, pgd50, last",
+        "attack standard/main 0: natural:best, fgsm, pgd50",
         "train pgd_at/main 0",
-        "attack pgd_at/main 0: natural:best, natural:last, fgsm, pgd50, last, moved",
+        "attack pgd_at/main 0: natural:best, fgsm, pgd50",
     ]
     assert shorter.index("train pgd_at/main 1") < shorter.index("train pgd_at/more 0")
 
@@ -169,7 +169,7 @@ def test_a_finished_attack_is_made_again_when_its_settings_or_weights_change(roo
     with pytest.raises(KeyboardInterrupt):
         record(root, "smoke", "cpu")
     path = root / "results/smoke/standard/main/seed0.partial"
-    assert set(partial.seconds(path)) == {"natural:best", "natural:last", "fgsm"}
+    assert set(partial.seconds(path)) == {"natural:best", "fgsm"}
     recorder = Recorder(root, "smoke", "cpu", time.time())
     run = recorder.variants["standard/main"].run(0)
     dataset = evaluation.data.load(root / "data/smoke")
