@@ -100,7 +100,7 @@ def test_equal_evidence_gives_equal_tables(made, tmp_path):
     from redoubt import tables
 
     listed = json.loads((made / "reports" / "all_tables").read_text())["tables"]
-    files = sorted({Path(s) for t in listed for s in t["sources"] if "/results/" in s})
+    files = sorted({Path(s) for t in listed for s in t["sources"] if "/results/" in s})[:12]
     again = tables.build(files, [])
     tables.write(again, tmp_path / "one", tmp_path / "one.json")
     tables.write(tables.build(files, []), tmp_path / "two", tmp_path / "two.json")
