@@ -109,7 +109,7 @@ def _checks(checks: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _settings(run: Run) -> dict[str, list[tuple[str, Any, str]]]:
-    """Group -> (name, value, source); the hyper-parameters of the defense first."""
+    """Group -> (name, value, source); `defense` holds the hyper-parameters, and may be empty."""
     record = run.seeds[0].record
     config, sources = record.get("config", {}), record.get("sources", {})
     groups = {"defense": [(k, v, sources.get(k, "")) for k, v in config.get("params", {}).items()]}
@@ -117,7 +117,7 @@ def _settings(run: Run) -> dict[str, list[tuple[str, Any, str]]]:
         groups["defense"].append(("starts_from", config["starts_from"], ""))
     for name in SETTINGS:
         groups[name] = [(k, v, "") for k, v in (config.get(name) or {}).items() if k != "source"]
-    return {k: rows for k, rows in groups.items() if rows}
+    return {k: rows for k, rows in groups.items() if rows or k == "defense"}
 
 
 def _commands(run: Run) -> list[tuple[str, str]]:
