@@ -26,9 +26,9 @@ from redoubt.attacks.projected import random_start
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.pgd_at import PgdAt
+from redoubt.optimization import optimizer
 from redoubt.seeds import generator
 from redoubt.speed import resolve
-from redoubt.training import optimizer
 
 EPS, SIZE, STEPS, CLASSES = 8 / 255, 2 / 255, 10, 10
 

@@ -12,7 +12,8 @@
 
 # %% [markdown]
 # # AFD: fine-tuning via disentanglement
-# Zhou, Zhou, Liu, Wang and Gao, AAAI 2025 (arXiv 2401.14707). Figures are named after the images of the public repository.
+# Zhou, Zhou, Liu, Wang and Gao, AAAI 2025 (arXiv 2401.14707). Figures are named after the images of the public
+# repository.
 
 # %% tags=["parameters"]
 root = "."

@@ -12,8 +12,8 @@
 
 # %% [markdown]
 # # AToP: adversarial training on purification
-# Lin, Li, Zhang, Tanaka and Zhao, ICLR 2024 (arXiv 2401.16352). The body of the paper was not available; its numbers here
-# are those that the authors gave in the public reviews and logs.
+# Lin, Li, Zhang, Tanaka and Zhao, ICLR 2024 (arXiv 2401.16352). The body of the paper was not available; its numbers
+# here are those that the authors gave in the public reviews and logs.
 
 # %% tags=["parameters"]
 root = "."

@@ -12,8 +12,8 @@
 
 # %% [markdown]
 # # PSSR: remove, then restore
-# Fu, Zhou, Ma and Zhang 2024 (arXiv 2402.00304). A re-design under the constraints that are public: the body of the paper
-# was not available, it has no code, and no number of it is known. Only directions are judged.
+# Fu, Zhou, Ma and Zhang 2024 (arXiv 2402.00304). A re-design under the constraints that are public: the body of the
+# paper was not available, it has no code, and no number of it is known. Only directions are judged.
 
 # %% tags=["parameters"]
 root = "."

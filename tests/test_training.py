@@ -14,8 +14,9 @@ from redoubt import checkpoints, data
 from redoubt.config import Training
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
+from redoubt.optimization import average, rate
 from redoubt.provenance import sha256
-from redoubt.training import Trainer, average, rate
+from redoubt.training import Trainer
 from tests.conftest import STUDY, run_of
 
 

@@ -14,87 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from redoubt import checkpoints, data, speed
-from redoubt.attacks.engine import evaluating
-from redoubt.attacks.projected import ascend, random_start
 from redoubt.config import Run, Training
-from redoubt.defenses.base import Batch, Defense, State
+from redoubt.defenses.base import Batch, State
 from redoubt.errors import RedoubtError
+from redoubt.optimization import average, optimizer, rate
 from redoubt.progress import bar
 from redoubt.provenance import digest, provenance, training_modules, write_record, write_whole
 from redoubt.seeds import derive, generator
-
-VALIDATION_STEP = 0.25  # of the radius; ours, the size that training attacks use
-
-
-def optimizer(t: Training):
-    """A maker of the study's optimizer: `make(parameters, lr=…)`."""
-
-    def make(parameters, *, lr: float = t.lr, **changes) -> torch.optim.Optimizer:
-        settings = {"weight_decay": t.weight_decay, "fused": True}  # one kernel instead of one a tensor
-        if t.optimizer == "adam":
-            return torch.optim.Adam(parameters, lr=lr, **{**settings, **changes})
-        settings |= {"momentum": t.momentum, "nesterov": t.nesterov}
-        return torch.optim.SGD(parameters, lr=lr, **{**settings, **changes})
-
-    return make
-
-
-def rate(t: Training, progress: float) -> float:
-    """Factor of the learning rate at `progress` in [0, 1) of the training.
-
-    `one_cycle` rises linearly to the top at 40 % and falls linearly to 0 (the cyclic schedule of
-    Wong et al. 2020, with its peak at 2/5).
-    """
-    if t.schedule == "step":
-        return t.gamma ** sum(progress >= m for m in t.milestones)
-    if t.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    if t.schedule == "one_cycle":
-        return min((progress + 1e-3) / 0.4, (1 - progress) / 0.6, 1.0)
-    return 1.0
-
-
-def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    """ema <- decay * ema + (1 - decay) * model; counters and flags are copied.
-
-    A buffer that got its size after the twin was made (predictions kept for each training image) is left out.
-    """
-    pairs = zip(ema.state_dict().values(), model.state_dict().values(), strict=True)
-    pairs = [(kept, new) for kept, new in pairs if kept.shape == new.shape]
-    with torch.no_grad():
-        if moving := [pair for pair in pairs if pair[0].dtype.is_floating_point]:
-            torch._foreach_lerp_(*map(list, zip(*moving, strict=True)), 1 - decay)
-        for kept, new in pairs:
-            if not kept.dtype.is_floating_point:
-                kept.copy_(new)
-
-
-def accuracy(
-    defense: Defense, model: nn.Module, x: Tensor, y: Tensor, steps: int, seed: int
-) -> tuple[float, float]:
-    """Clean accuracy and accuracy under PGD on what would be deployed, in [0, 1]."""
-    deployed = defense.deployed(model)
-    loss = lambda z, t: nn.functional.cross_entropy(deployed(z), t, reduction="none")
-    devices = [x.device] if x.is_cuda else []
-    clean = robust = 0
-    with torch.random.fork_rng(devices), evaluating(deployed):
-        torch.manual_seed(seed)
-        draws = generator(x.device, seed, "validation")
-        for xb, yb in zip(x.split(1000), y.split(1000), strict=True):
-            start = random_start(xb, defense.norm, defense.eps, draws)
-            x_adv = ascend(
-                lambda z, yb=yb: loss(z, yb),
-                xb,
-                eps=defense.eps,
-                step_size=VALIDATION_STEP * defense.eps,
-                steps=steps,
-                norm=defense.norm,
-                start=start,
-            )
-            with torch.no_grad():
-                clean += (deployed(xb).argmax(1) == yb).sum().item()
-                robust += (deployed(x_adv).argmax(1) == yb).sum().item()
-    return clean / len(x), robust / len(x)
+from redoubt.validation import accuracy
 
 
 class Trainer:
