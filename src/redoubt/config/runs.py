@@ -98,7 +98,7 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
     sources = {**defaults, **{k: v.source for k, v in given.items()}}
     merged = {**study.training.model_dump(), **grid.training, **spec.training}
     training = parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
-    starts_from = spec.starts_from or kind.starts_from
+    starts_from = spec.starts_from or grid.starts_from or kind.starts_from
     if starts_from and "/" not in starts_from:
         starts_from += "/main"
     return Variant(
@@ -110,7 +110,9 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
         params=params,
         sources=sources,
         training=training,
-        architecture=(spec.architecture or study.architecture).model_dump(exclude={"source"}),
+        architecture=(spec.architecture or grid.architecture or study.architecture).model_dump(
+            exclude={"source"}
+        ),
         data=study.data.model_dump(),
         threat=study.threat.model_dump(exclude={"source"}),
         starts_from=starts_from,
@@ -133,6 +135,8 @@ def check_study(study: Study, file: Path) -> None:
         known("defense", defense, defenses.names(), "defenses")
     variants = {v.name: v for v in resolve(study, file)}
     for v in variants.values():
+        place = f"defenses.{v.defense}.variants.{v.variant}.architecture.name"
+        known("classifier", v.architecture["name"], models.names(), place)
         if v.starts_from:
             known("variant to start from", v.starts_from, list(variants), f"defenses.{v.defense}")
             if missing := set(v.seeds) - set(variants[v.starts_from].seeds):

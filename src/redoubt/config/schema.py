@@ -173,6 +173,12 @@ class DefenseSpec(Strict):
         default_factory=dict, description="hyper-parameters of all its variants"
     )
     training: dict[str, Any] = Field(default_factory=dict, description="schedule values of all its variants")
+    architecture: Architecture | None = Field(
+        None, description="another classifier than the study's, of all its variants"
+    )
+    starts_from: str | None = Field(
+        None, description="defense/variant whose checkpoint is the start of all its variants"
+    )
     variants: dict[Annotated[str, Field(pattern=NAME)], VariantSpec] = Field(
         default_factory=lambda: {"main": VariantSpec()}, description="name: what differs"
     )
