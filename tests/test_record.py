@@ -153,7 +153,7 @@ def test_a_unit_that_fails_leaves_the_others(root, monkeypatch):
         return train(self, until)
 
     monkeypatch.setattr(Trainer, "train", broken)
-    assert not record(root, "smoke", "cpu")
+    assert not record(root, "smoke", "cpu", out=root / "out")
     names = {p.relative_to(root / "results/smoke").as_posix() for p in root.glob("results/**/*.json")}
     assert names == {"standard/main/seed0.json", "pgd_at/more/seed0.json"}
 

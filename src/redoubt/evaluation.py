@@ -128,7 +128,7 @@ class Evaluator:
                 f"{self.run.of.defense} has no such view", key=f"evaluation.attacks.{name}.view", value=spec.view,
                 allowed=list(views), nearest=nearest(spec.view, views),
             )  # fmt: skip
-        crafted = views[spec.view].model
+        crafted = views[spec.view].model.eval()  # a wrapper made just now is in train mode
         if spec.surrogate:
             crafted = self._surrogate(spec.surrogate)
         n = min(spec.images or len(self.x), len(self.x))

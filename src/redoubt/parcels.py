@@ -18,6 +18,13 @@ RECORDS = ("results/{study}/**/*.json", "results/{study}/**/*.partial", "checkpo
 WEIGHTS = ("checkpoints/{study}/**/*.safetensors", "checkpoints/{study}/**/resume.pt")
 
 
+def left(root: Path, study: str, weights: bool = False) -> list[Path]:
+    """The files that a study has left so far and that travel."""
+    patterns = RECORDS + (WEIGHTS if weights else ())
+    found = {p for pattern in patterns for p in root.glob(pattern.format(study=study)) if p.is_file()}
+    return sorted(p for p in found if not p.name.startswith("."))
+
+
 def pack(root: Path, study: str, out: Path, *, weights: bool = False, part: int = PART) -> Path:
     """Writes the parcel of a study, its list last; an older one of the same study there is replaced.
 
@@ -31,10 +38,7 @@ def pack(root: Path, study: str, out: Path, *, weights: bool = False, part: int 
     Raises:
         RedoubtError: the study has left nothing yet, or the folder cannot be written.
     """
-    patterns = RECORDS + (WEIGHTS if weights else ())
-    found = {p for pattern in patterns for p in root.glob(pattern.format(study=study)) if p.is_file()}
-    found = {p for p in found if not p.name.startswith(".")}
-    files = {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(found)}
+    files = {p.relative_to(root).as_posix(): p.read_bytes() for p in left(root, study, weights)}
     listing = out / f"{study}.pack.json"
     if not files:
         raise RedoubtError(

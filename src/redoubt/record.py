@@ -202,8 +202,11 @@ def record(
         spec = recorder.study.data
         sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
         data.prepare(spec.name, images, mirror=mirror, **sizes)
-    keep = (lambda: parcels.pack(root, study, out)) if out else (lambda: None)
+
+    def keep(weights: bool = False) -> None:
+        if out and parcels.left(root, study, weights):
+            parcels.pack(root, study, out, weights=weights)
+
     complete = recorder.work(data.load(images), keep)
-    if out:
-        parcels.pack(root, study, out, weights=weights)
+    keep(weights)
     return complete
