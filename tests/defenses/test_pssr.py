@@ -172,7 +172,7 @@ def test_without_any_weight_nothing_moves():
 def pair(ard, dropout=0.5):
     defense, batch, state = made(ard=ard, dropout=dropout)
     system = defense.deployed(state.model)
-    x_adv = defense.adversary(batch, state)
+    x_adv = defense.adversary(batch, state, "ce")
     image, kept = system.cut(torch.cat([batch.x, x_adv]))
     own = state.model.classifier(state.model.purifier(image, kept))
     return own, defense.views(batch, state, system, image, kept, own)
@@ -193,12 +193,12 @@ def test_the_arms_of_ard_compare_what_they_say():
 
 def test_the_known_attack_is_on_the_classifier_alone():
     defense, batch, state = made()
-    x_adv = defense.adversary(batch, state)
+    x_adv = defense.adversary(batch, state, "ce")
     assert (x_adv - batch.x).abs().max() <= 0.2 + 1e-6
     for p in state.model.purifier.parameters():
         p.data.zero_()
     state.generator.manual_seed(0)
-    assert torch.equal(defense.adversary(batch, state), x_adv)
+    assert torch.equal(defense.adversary(batch, state, "ce"), x_adv)
     loss = lambda x: nn.functional.cross_entropy(state.model.classifier(x), batch.y)
     assert loss(x_adv) > loss(batch.x)
 

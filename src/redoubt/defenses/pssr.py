@@ -6,8 +6,8 @@ original, consistent semantics), and adversarial R-Drop regularizes. Networks, l
 attack are ours or taken from the method's neighbors ARN and CAFD ("proxy" in the sources): nothing here replicates
 the authors' settings, and no number can be held against theirs.
 
-Training has two stages: the classifier f, naturally, in the run of `starts_from`, which is frozen from then on;
-then G against adversarial examples of f, which are made on the fly.
+Training has two stages: the classifier f, naturally, in the run of `starts_from`, which is frozen from then on
+(unless `classifier_lr` lets it learn with G); then G against adversarial examples of f, which are made on the fly.
 """
 
 from __future__ import annotations
@@ -20,39 +20,23 @@ from torch import Tensor
 
 from redoubt import models
 from redoubt.attacks import losses
-from redoubt.attacks.engine import frozen
-from redoubt.config.schema import Strict
+from redoubt.attacks.engine import evaluating, frozen
+from redoubt.attacks.projected import ascend
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, View, hyper
-from redoubt.defenses.pixel_surgery import Rule, Surgery
+from redoubt.defenses.pixel_surgery import DESIGN, Surgery, SurgeryParams
 from redoubt.defenses.purifier import Guarded
 from redoubt.defenses.regenerated import Borrowed, Regenerated, Softened
-from redoubt.defenses.trades import kl
+from redoubt.defenses.restoration import (
+    Form,
+    adversarial_r_drop,
+    critic,
+    critic_loss,
+    generator_loss,
+    semantic,
+)
 from redoubt.models.extrapolator import Extrapolator
-from redoubt.models.patch_discriminator import patch_discriminator
-from redoubt.models.spectral import discriminator_hinge, generator_hinge
 
-DESIGN = "ours: re-design, not stated in what is public of the paper"
 PROXY = "proxy: CAFD's and ARN's training (neighbors of the method)"
-
-
-class SurgeryParams(Strict):
-    """What is removed; the fields of `Rule`."""
-
-    kept: Literal["trivial", "salient", "random", "all"] = hyper(
-        "trivial", "paper: section 3.1 (salient pixels are removed)"
-    )
-    score: Literal["probability", "logit"] = hyper("probability", "paper: section 3.1 (dP/dx)")
-    sign: Literal["absolute", "signed"] = hyper(
-        "absolute", "ours: the mean of signed gradients is near 0, half of all pixels would go"
-    )
-    channels: Literal["largest", "each"] = hyper("largest", "ours: the paper's mask has indices (i, j)")
-    threshold: Literal["mean", "top"] = hyper("mean", "paper: section 3.1 (mean of the saliency map)")
-    share: float = hyper(0.3, "ours: for the threshold `top` alone", gt=0, le=1)
-    fill: Literal["zero", "mean", "blur"] = hyper("zero", f"{DESIGN}; M * x leaves 0")
-
-    def rule(self) -> Rule:
-        """These values as the surgery takes them."""
-        return Rule(**{name: getattr(self, name) for name in SurgeryParams.model_fields})
 
 
 class PssrParams(SurgeryParams, InnerAttack):
@@ -61,11 +45,19 @@ class PssrParams(SurgeryParams, InnerAttack):
     steps: int = hyper(10, "ours: a quarter of the proxies' 40 steps", ge=1)
     step_size: float = hyper(0.25, "ours: 2/255 at 8/255, as a share of the radius", gt=0)
     seen: Literal["ce", "margin"] = hyper("ce", f"{DESIGN}; PGD as the known attack, proxies ARN and CAFD")
+    also_seen: Literal["ce", "margin", "fgsm"] | None = hyper(
+        None, f"{DESIGN}; a second known attack as ARN has, whose images G restores too; null: none"
+    )
     random_start: bool = hyper(True, "proxy: ARN and CAFD (PGD with a random start)")
     size: Literal["auto", "full", "half", "small"] = hyper("auto", "proxy: CAFD (HGD's denoiser)")
     dropout: float = hyper(0.1, DESIGN, ge=0, lt=1)
     mask_channel: bool = hyper(False, DESIGN)
     c1: float = hyper(5e-3, "proxy: CAFD (weight of the relativistic GAN term)", ge=0)
+    residual: Form = hyper(
+        "hinge",
+        f"{DESIGN}; relativistic is CAFD's, identity (no telling which attack it was) ARN's attack discriminator",
+    )
+    c1_ce: float = hyper(0.0, f"{DESIGN}; CE(f(x^), y) as a part of c1", ge=0)
     c2: float = hyper(1.0, f"{DESIGN}; mean over pixels", ge=0)
     distance: Literal["l1", "l2"] = hyper("l1", DESIGN)
     c3: float = hyper(0.1, f"{DESIGN}; features by their mean square", ge=0)
@@ -75,29 +67,13 @@ class PssrParams(SurgeryParams, InnerAttack):
     ard_weight: float = hyper(1.0, DESIGN, ge=0)
     alpha: float = hyper(0.3, "authors' code: R-Drop, ViT example", ge=0)
     critic_lr: float = hyper(0.1, f"{PROXY}: 1e-4 beside 1e-3, as a share of the learning rate", gt=0)
+    classifier_lr: float = hyper(
+        0.0, f"{DESIGN}; f minimizes G's loss too, by this share of the learning rate; 0: f is frozen", ge=0
+    )
+    classifier_from: float = hyper(
+        0.0, f"{DESIGN}; f learns after this share of the epochs, where it learns at all", ge=0, le=1
+    )
     betas: tuple[float, float] = hyper((0.5, 0.999), PROXY)
-
-
-def semantic(z_x: Tensor, h_x: Tensor, z: Tensor, h: Tensor) -> Tensor:
-    """c3: KL(softmax f(x) || softmax f(x^)) + mean (h(x) - h(x^))^2, a scalar averaged over the batch.
-
-    Args:
-        z_x, z: (N, K) logits of natural and restored images.
-        h_x, h: (N, D) penultimate features.
-    """
-    return kl(z_x.log_softmax(1), z.log_softmax(1)).mean() + F.mse_loss(h, h_x)
-
-
-def adversarial_r_drop(z1: Tensor, z2: Tensor, y: Tensor, alpha: float) -> Tensor:
-    """(CE(p1) + CE(p2)) / 2 + alpha (KL(p1 || p2) + KL(p2 || p1)) / 2 (R-Drop, Wu et al. 2021), a scalar.
-
-    Args:
-        z1, z2: (N, K) logits of two views of the same images.
-        y: (N,) labels.
-    """
-    a, b = z1.log_softmax(1), z2.log_softmax(1)
-    apart = kl(a, b).mean() + kl(b, a).mean()
-    return 0.5 * (F.nll_loss(a, y) + F.nll_loss(b, y)) + alpha * 0.5 * apart
 
 
 class Pssr(Defense):
@@ -120,20 +96,27 @@ class Pssr(Defense):
         return models.purifier("extrapolator", **shape, **given)
 
     def build(self) -> Guarded:
-        critic = None
+        found = None
         if self.params.c1:
-            critic = patch_discriminator(channels=self.in_channels, image_size=self.image_size)
-        return Guarded(self.classifier(), self.extrapolator(), critic)
+            identities = 2 if self.params.also_seen is None else 3
+            shape = {"channels": self.in_channels, "image_size": self.image_size}
+            found = critic(self.params.residual, identities=identities, **shape)
+        return Guarded(self.classifier(), self.extrapolator(), found)
 
     def initialize(self, model: Guarded, source: torch.nn.Module) -> None:
         model.classifier.load_state_dict(source.state_dict())
 
     def optimizers(self, model: Guarded, make) -> dict[str, torch.optim.Optimizer]:
         made = {"extrapolator": make(list(model.purifier.parameters()))}
+        slower = {}
         if model.critic is not None:
-            made["critic"] = make(list(model.critic.parameters()))
-            for group in made["critic"].param_groups:
-                group["lr"] *= self.params.critic_lr
+            slower["critic"] = model.critic, self.params.critic_lr
+        if self.params.classifier_lr:
+            slower["classifier"] = model.classifier, self.params.classifier_lr
+        for name, (network, share) in slower.items():
+            made[name] = make(list(network.parameters()))
+            for group in made[name].param_groups:
+                group["lr"] *= share
         for optimizer in made.values():
             for group in optimizer.param_groups:
                 if "betas" in group:
@@ -166,36 +149,48 @@ class Pssr(Defense):
             ),
         }
 
-    def adversary(self, batch: Batch, state: State) -> Tensor:
-        """x_adv (N, C, H, W), detached: the known attack, on f alone."""
-        f, ascended = state.model.classifier, losses.UNTARGETED[self.params.seen]
+    def adversary(self, batch: Batch, state: State, known: str) -> Tensor:
+        """x_adv (N, C, H, W), detached: a known attack (a value of `seen` or `also_seen`), on f alone."""
+        f = state.model.classifier
+        ascended = losses.UNTARGETED["ce" if known == "fgsm" else known]
+        objective = lambda z: ascended(f(z), batch.y)
+        if known == "fgsm":
+            eps = self.eps * state.warmup
+            with evaluating(state.model):
+                return ascend(objective, batch.x, eps=eps, step_size=eps, steps=1, norm=self.norm)
         start = None if self.params.random_start else batch.x
-        return self.perturb(state.model, batch, state, lambda z: ascended(f(z), batch.y), start)
+        return self.perturb(state.model, batch, state, objective, start)
 
     def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
         """One update of the critic, then one of G, which faces the new critic. Natural images are fed as well."""
-        model, system = state.model, self.deployed(state.model)
-        x_adv = self.adversary(batch, state)
-        given, real = torch.cat([batch.x, x_adv]), torch.cat([batch.x, batch.x])
+        p, model, system = self.params, state.model, self.deployed(state.model)
+        learns = p.classifier_lr > 0 and state.epoch >= p.classifier_from * state.epochs
+        known = [p.seen] if p.also_seen is None else [p.seen, p.also_seen]
+        given = torch.cat([batch.x, *(self.adversary(batch, state, k) for k in known)])
+        real, y = batch.x.repeat(1 + len(known), 1, 1, 1), batch.y.repeat(1 + len(known))
         image, kept = system.cut(given, state.generator)
         restored = model.purifier(image, kept)
         logged = {"removed": 1 - kept.mean()}
         if model.critic is not None:
             logged["critic"] = self.criticize(real, restored, kept, state)
+        model.classifier.requires_grad_(learns)
         features = model.classifier.features(restored)
         logits = model.classifier.head(features)
         terms = self.conditions(real, restored, kept, logits, features, model)
-        if self.params.ard != "off" and self.params.ard_weight:
-            pair = self.views(batch, state, system, image, kept, logits)
-            terms["ard"] = self.params.ard_weight * adversarial_r_drop(*pair, batch.y, self.params.alpha)
+        if p.c1_ce:
+            terms["c1_ce"] = p.c1_ce * F.cross_entropy(logits, y)
+        if p.ard != "off" and p.ard_weight:
+            first, second = self.views(batch, state, system, image, kept, logits)
+            terms["ard"] = p.ard_weight * adversarial_r_drop(first, second, y[: len(first)], p.alpha)
         loss = sum(terms.values(), restored.sum() * 0)
-        _descend(loss, state.optimizers["extrapolator"])
+        learning = ["extrapolator", "classifier"] if learns else ["extrapolator"]
+        _descend(loss, *(state.optimizers[name] for name in learning))
         return {k: v.detach() for k, v in {"loss": loss, **terms, **logged}.items()}
 
     def criticize(self, real: Tensor, restored: Tensor, kept: Tensor, state: State) -> Tensor:
         """One step of the critic on natural images and detached restored ones, under the same masks."""
-        critic, removed = state.model.critic, 1 - kept.mean(1, keepdim=True)
-        loss = discriminator_hinge(critic(2 * real - 1, removed), critic(2 * restored.detach() - 1, removed))
+        removed = 1 - kept.mean(1, keepdim=True)
+        loss = critic_loss(self.params.residual, state.model.critic, real, restored.detach(), removed)
         _descend(loss, state.optimizers["critic"])
         return loss.detach()
 
@@ -205,15 +200,16 @@ class Pssr(Defense):
         """The weighted c1, c2 and c3; one of weight 0 is absent.
 
         Args:
-            real, restored: (2N, C, H, W) in [0, 1], natural images and G's answers.
-            kept: (2N, 1 or C, H, W).
+            real, restored: (M, C, H, W) in [0, 1], natural images and G's answers: to natural images, then to those
+                of each known attack.
+            kept: (M, 1 or C, H, W).
             logits, features: of f at the restored images.
         """
         p, terms = self.params, {}
         if p.c1:
+            removed = 1 - kept.mean(1, keepdim=True)
             with frozen(model.critic):
-                scores = model.critic(2 * restored - 1, 1 - kept.mean(1, keepdim=True))
-                terms["c1"] = p.c1 * generator_hinge(scores)
+                terms["c1"] = p.c1 * generator_loss(p.residual, model.critic, real, restored, removed)
         if p.c2:
             terms["c2"] = p.c2 * (F.l1_loss if p.distance == "l1" else F.mse_loss)(restored, real)
         if p.c3:
@@ -226,18 +222,27 @@ class Pssr(Defense):
     def views(
         self, batch: Batch, state: State, system: Regenerated, image: Tensor, kept: Tensor, logits: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The logits (N, K) of the two views that ARD compares."""
-        natural, adversarial = logits.chunk(2)
+        """The logits (N, K) of the two views that ARD compares; (2 N, K) for A and B with two known attacks.
+
+        C pairs the two known attacks; with one alone, two random starts of it.
+        """
+        n = len(batch.x)
+        natural, adversarial = logits[:n], logits[n:]
         if self.params.ard == "A":
-            return natural, adversarial
+            return natural.repeat(len(adversarial) // n, 1), adversarial
         if self.params.ard == "B":
-            again, mask = image.chunk(2)[1], kept.chunk(2)[1]
+            again, mask = image[n:], kept[n:]
+        elif self.params.also_seen is not None:
+            first, second = adversarial.chunk(2)
+            return first, second
         else:
-            again, mask = system.cut(self.adversary(batch, state), state.generator)
+            again, mask = system.cut(self.adversary(batch, state, self.params.seen), state.generator)
         return adversarial, state.model.classifier(state.model.purifier(again, mask))
 
 
-def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad(set_to_none=True)
+def _descend(loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
