@@ -220,8 +220,10 @@ def test_the_surrogate_of_an_attacker_who_knows_d2():
     defense, state, batch = small(Afd)
     views = defense.adaptive(state.model.eval())
     z1, z2 = state.model(batch.x), state.model.confused(batch.x)
-    assert set(views) == {"deployed", "unfolded", "minus_confused"}
+    assert set(views) == {"deployed", "unfolded", "minus_confused", "both_branches"}
     torch.testing.assert_close(views["minus_confused"].model(batch.x), z1 - z2)
+    torch.testing.assert_close(views["both_branches"].model(batch.x), z1 + z2)
+    assert not any(m.training for view in views.values() for m in view.model.modules())
     f = state.model.classifier.features(batch.x)
     torch.testing.assert_close(
         z2, F.linear(f @ state.model.D2.weight.T, *state.model.classifier.head.parameters())

@@ -28,6 +28,7 @@ _WHERE = {
     "fab_t": ("fab", "fab_t"),
     "square": ("square", "square"),
     "relaxed_mask": ("relaxed_mask", "relaxed_mask"),
+    "feature_space": ("feature_space", "feature_space"),
     "autoattack": ("autoattack", "autoattack"),
     "screen": ("autoattack", "screen"),
 }

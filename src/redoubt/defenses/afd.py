@@ -53,10 +53,15 @@ class Disentangled(WithStart):
         g, w = self.classifier.features, self.classifier.head
         return w(self.D1(g(x)))
 
+    def branches(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(z_1 (N, K), z_2 = w D_2 g(x) + b (N, K), f_1 (N, D)), nothing of it detached."""
+        w, f = self.classifier.head, self.classifier.features(x)
+        f1 = self.D1(f)
+        return w(f1), w(self.D2(f)), f1
+
     def confused(self, x: Tensor) -> Tensor:
-        """z_2 = w D_2 g(x) + b, (N, K)."""
-        g, w = self.classifier.features, self.classifier.head
-        return w(self.D2(g(x)))
+        """z_2 (N, K)."""
+        return self.branches(x)[1]
 
     def folded(self) -> nn.Module:
         """The classifier with w' = w D_1, which has the plain architecture; shares no storage with this one."""
@@ -67,15 +72,20 @@ class Disentangled(WithStart):
         return f
 
 
-class Minus(nn.Module):
-    """z_1 - z_2: an attacker who knows D_2 and lowers the real prediction while raising the confused one."""
+class Mixed(nn.Module):
+    """z_1 + c z_2: an attacker who knows D_2.
 
-    def __init__(self, model: Disentangled):
+    c below 0 lowers the real prediction while raising the confused one; above 0 both branches are attacked at once.
+    """
+
+    def __init__(self, model: Disentangled, c: float):
         super().__init__()
-        self.model = model
+        self.model, self.c = model, c
+        self.training = model.training
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.model(x) - self.model.confused(x)
+        z1, z2, _ = self.model.branches(x)
+        return z1 + self.c * z2
 
 
 def wrong_label(z1: Tensor, y: Tensor) -> Tensor:
@@ -122,8 +132,11 @@ class Afd(Vaft):
     def adaptive(self, model: Disentangled) -> dict[str, View]:
         return {
             **super().adaptive(model),
-            "unfolded": View(model, "w D_1 g(x) before D_1 is folded into the head"),
-            "minus_confused": View(Minus(model), "z_1 - z_2: the attacker knows D_2"),
+            "unfolded": View(
+                model, "w D_1 g(x) before D_1 is folded into the head; its features can be attacked too"
+            ),
+            "minus_confused": View(Mixed(model, -1.0), "z_1 - z_2: the attacker knows D_2"),
+            "both_branches": View(Mixed(model, 1.0), "z_1 + z_2: the attacker aims at both heads at once"),
         }
 
     def optimizers(self, model: Disentangled, make) -> dict[str, torch.optim.Optimizer]:
