@@ -36,8 +36,6 @@ from redoubt.defenses.restoration import (
 )
 from redoubt.models.extrapolator import Extrapolator
 
-PROXY = "proxy: CAFD's and ARN's training (neighbors of the method)"
-
 
 class PssrParams(SurgeryParams, InnerAttack):
     """Hyper-parameters of surgery, extrapolator, its three conditions and adversarial R-Drop."""
@@ -55,7 +53,7 @@ class PssrParams(SurgeryParams, InnerAttack):
     c1: float = hyper(5e-3, "proxy: CAFD (weight of the relativistic GAN term)", ge=0)
     residual: Form = hyper(
         "hinge",
-        f"{DESIGN}; relativistic is CAFD's, identity (no telling which attack it was) ARN's attack discriminator",
+        f"{DESIGN}; relativistic is CAFD's, identity ARN's attack discriminator (there on features, here on x^)",
     )
     c1_ce: float = hyper(0.0, f"{DESIGN}; CE(f(x^), y) as a part of c1", ge=0)
     c2: float = hyper(1.0, f"{DESIGN}; mean over pixels", ge=0)
@@ -66,14 +64,16 @@ class PssrParams(SurgeryParams, InnerAttack):
     )
     ard_weight: float = hyper(1.0, DESIGN, ge=0)
     alpha: float = hyper(0.3, "authors' code: R-Drop, ViT example", ge=0)
-    critic_lr: float = hyper(0.1, f"{PROXY}: 1e-4 beside 1e-3, as a share of the learning rate", gt=0)
+    critic_lr: float = hyper(
+        0.1, "ours: ARN's 1e-4 beside CAFD's 1e-3 (each has one rate for both), as a share of the rate", gt=0
+    )
     classifier_lr: float = hyper(
         0.0, f"{DESIGN}; f minimizes G's loss too, by this share of the learning rate; 0: f is frozen", ge=0
     )
     classifier_from: float = hyper(
         0.0, f"{DESIGN}; f learns after this share of the epochs, where it learns at all", ge=0, le=1
     )
-    betas: tuple[float, float] = hyper((0.5, 0.999), PROXY)
+    betas: tuple[float, float] = hyper((0.5, 0.999), "proxy: ARN, config/adver.yaml; CAFD keeps Adam's")
 
 
 class Pssr(Defense):
