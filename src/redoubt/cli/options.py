@@ -1,0 +1,68 @@
+"""What several commands take, and how they check it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redoubt.errors import RedoubtError
+
+
+def offer(words: str):
+    """What TAB offers; imported when TAB is pressed."""
+
+    def offered(context: typer.Context, incomplete: str) -> list[str]:
+        from redoubt import completion
+
+        return getattr(completion, f"complete_{words}")(context, incomplete)
+
+    return offered
+
+
+Root = Annotated[Path, typer.Option(help="folder with config.yaml, studies, data, checkpoints, results")]
+Threads = Annotated[int, typer.Option(min=1, help="torch threads of this process")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+RunPath = Annotated[
+    str, typer.Argument(help="STUDY/DEFENSE/VARIANT, e.g. digits/pgd_at/main", autocompletion=offer("run"))
+]
+StudyName = Annotated[
+    str, typer.Argument(help="the study whose images are prepared", autocompletion=offer("study"))
+]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed; may be given again")]
+
+
+def device_of(name: str, threads: int) -> str:
+    # Read by cuBLAS when it starts: without it, sums on a GPU may depend on timing.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(threads)
+    # Equal seeds give equal bytes: no algorithm whose sums depend on timing.
+    # Not use_deterministic_algorithms, which imports the compiler: 1.3 s of each process.
+    torch.set_deterministic_debug_mode("warn")
+    torch.backends.cudnn.benchmark = False
+    # Full float32: with TF32, which torch allows by default in convolutions, a success may not be one.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise RedoubtError("this machine has no usable GPU", key="--device", value=name, allowed="auto, cpu")
+    return name
+
+
+def terminal():
+    from rich.console import Console
+
+    # Wide where the output is read by a program: no line of a table is cut.
+    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def seeds_of(variant, asked: list[int] | None) -> list[int]:
+    for seed in asked or ():
+        if seed not in variant.seeds:
+            raise RedoubtError(
+                f"{variant.path} has no such seed", key="--seed", value=seed, allowed=variant.seeds
+            )
+    return list(asked or variant.seeds)

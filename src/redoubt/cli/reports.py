@@ -1,0 +1,90 @@
+"""Commands that turn evidence into tables, verdicts, figures and pages."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redoubt.cli.options import Root, terminal
+
+app = typer.Typer()
+
+
+@app.command()
+def tables(
+    results: Annotated[list[Path], typer.Argument(help="result records")],
+    records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
+    out: Annotated[Path, typer.Option(help="folder of the tables")] = Path("reports/tables"),
+    listing: Annotated[Path, typer.Option(help="the list of all tables")] = Path("reports/all_tables"),
+    exhibits: Annotated[Path | None, typer.Option(help="the list of exhibits, for a table of them")] = None,
+    claims: Annotated[Path | None, typer.Option(help="the judged claims, for a table of them")] = None,
+) -> None:
+    """Results to tables: csv, md, tex and html, and a list with their hashes."""
+    from redoubt import tables as t
+
+    t.write(t.build(results, records or [], exhibits, claims), out, listing)
+
+
+@app.command()
+def claims(
+    results: Annotated[list[Path] | None, typer.Argument(help="default: every result record here")] = None,
+    records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
+    folder: Annotated[Path, typer.Option(help="folder of the claims files")] = Path("claims"),
+    out: Annotated[Path, typer.Option(help="the judged claims")] = Path("reports/claims.json"),
+    paper: Annotated[str | None, typer.Option(help="print only the claims of this file, e.g. uiat")] = None,
+) -> None:
+    """Judge every claim of the papers on the records; the worst verdict comes first."""
+    from redoubt.claims import report
+
+    if not results:
+        results, records = report.recorded(Path())
+    rows = report.build(folder, results, records or [])
+    report.write(rows, out)
+    shown = report.of_paper(rows, paper, folder)
+    shell = terminal()
+    shell.print(report.terminal(shown))
+    shell.print(report.counts(shown))
+
+
+@app.command()
+def site(
+    results: Annotated[list[Path], typer.Argument(help="result records")],
+    records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
+    reports: Annotated[Path, typer.Option(help="the folder with tables, figures, claims")] = Path("reports"),
+) -> None:
+    """The pages that open from disk, reports/index.html first, and what an archive has to know of them."""
+    from redoubt import site as s
+
+    s.write(reports, results, records or [])
+
+
+@app.command()
+def figures(
+    folder: Annotated[Path, typer.Argument(help="folder of the figures")],
+    listing: Annotated[Path, typer.Argument(help="the list to write")],
+) -> None:
+    """List every figure with its caption and hashes."""
+    from redoubt import figures as f
+
+    f.listing(folder, listing)
+
+
+@app.command()
+def exhibits(
+    listing: Annotated[Path, typer.Argument(help="the list to write")] = Path("reports/exhibits.json"),
+    root: Root = Path(),
+) -> None:
+    """List every table and figure of the papers: made by which study, or why not."""
+    from redoubt import exhibits as x
+    from redoubt.provenance import write_json
+    from redoubt.workflow import Plan
+
+    write_json(listing, x.listing(Plan(root).held))
+
+
+@app.command()
+def schema(root: Root = Path()) -> None:
+    """Write studies/schema.json and the table of every defense's defaults, studies/defaults.md."""
+    from redoubt import documentation
+
+    documentation.write(root)

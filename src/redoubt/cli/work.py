@@ -1,0 +1,107 @@
+"""Commands that make evidence: images, weights, attacked images, and what travels between machines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redoubt.cli.options import Device, Root, RunPath, Seeds, StudyName, Threads, device_of, seeds_of
+
+app = typer.Typer()
+
+
+@app.command()
+def prepare(
+    study: StudyName,
+    root: Root = Path(),
+    mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
+) -> None:
+    """Fetch, check, split: one array file a split under data/STUDY."""
+    from redoubt import data
+    from redoubt.config import load_config, load_study
+
+    spec = load_study(root / "studies" / f"{study}.yaml").data
+    mirror = mirror or load_config(root / "config.yaml").mirror
+    data.prepare(
+        spec.name,
+        root / "data" / study,
+        mirror=mirror,
+        validation=spec.validation,
+        test=spec.test,
+        train=spec.train,
+        image_size=spec.image_size,
+    )
+
+
+@app.command()
+def train(
+    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+) -> None:
+    """Train every seed of a variant: best and last weights and a record each."""
+    from redoubt import data
+    from redoubt.config import find_run
+    from redoubt.training import Trainer
+
+    where = device_of(device, threads)
+    study, variant = find_run(root, run)
+    dataset = data.load(root / "data" / study.name)
+    for s in seeds_of(variant, seed):
+        Trainer(root, variant.run(s), dataset, where).train()
+
+
+@app.command()
+def attack(
+    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+) -> None:
+    """Attack every seed of a variant with its study's suite: one result record each."""
+    from redoubt import data
+    from redoubt.config import find_run
+    from redoubt.evaluation import attack_run
+
+    where = device_of(device, threads)
+    study, variant = find_run(root, run)
+    dataset = data.load(root / "data" / study.name)
+    for s in seeds_of(variant, seed):
+        attack_run(root, study, variant.run(s), dataset, where)
+
+
+@app.command()
+def record(
+    study: StudyName,
+    root: Root = Path(),
+    threads: Threads = 1,
+    device: Device = "auto",
+    minutes: Annotated[float, typer.Option(min=0, help="begin nothing that would end later")] = 9,
+    out: Annotated[Path | None, typer.Option(help="folder that gets a parcel after every unit")] = None,
+    weights: Annotated[bool, typer.Option(help="pack checkpoints and resume files too, at the end")] = False,
+    mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
+) -> None:
+    """Prepare, train and attack a study in order of value, killed and continued at any point; exit 4: not done."""
+    from redoubt import record as r
+
+    where = device_of(device, threads)
+    if not r.record(root, study, where, minutes=minutes, out=out, weights=weights, mirror=mirror):
+        raise typer.Exit(4)
+
+
+@app.command()
+def pack(
+    study: StudyName,
+    out: Annotated[Path, typer.Argument(help="folder of the parcel")],
+    root: Root = Path(),
+    weights: Annotated[bool, typer.Option(help="checkpoints and resume files too")] = False,
+) -> None:
+    """What of a study has to travel, in parts below 60 MiB with their hashes."""
+    from redoubt import parcels
+
+    print(parcels.pack(root, study, out, weights=weights))
+
+
+@app.command()
+def unpack(
+    listing: Annotated[Path, typer.Argument(help="STUDY.pack.json, its parts beside it")], root: Root = Path()
+) -> None:
+    """Put the files of a parcel where they belong; refuses one of which a bit was changed."""
+    from redoubt import parcels
+
+    print(f"{len(parcels.unpack(listing, root))} files")
