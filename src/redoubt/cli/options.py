@@ -34,6 +34,7 @@ Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed;
 
 
 def device_of(name: str, threads: int) -> str:
+    """`cpu` or `cuda`, with torch set to equal bytes for equal seeds; refuses a GPU that is not there."""
     # Read by cuBLAS when it starts: without it, sums on a GPU may depend on timing.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
@@ -53,6 +54,7 @@ def device_of(name: str, threads: int) -> str:
 
 
 def terminal():
+    """Where tables for people go."""
     from rich.console import Console
 
     # Wide where the output is read by a program: no line of a table is cut.
@@ -60,6 +62,7 @@ def terminal():
 
 
 def seeds_of(variant, asked: list[int] | None) -> list[int]:
+    """The seeds that were asked for, or all of the variant; refuses one that it does not have."""
     for seed in asked or ():
         if seed not in variant.seeds:
             raise RedoubtError(
