@@ -89,14 +89,29 @@ def test_attacks_hold_what_is_known_of_the_papers(name):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_variant_can_be_built_and_has_the_views_that_attack_it(name):
+def test_every_variant_can_be_built_takes_its_start_and_has_the_views_that_attack_it(name):
     study, variants = loaded(name)
-    for v in variants.values():
+
+    @functools.cache
+    def built(run):
+        defense = checkpoints.defense_of(variants[run])
+        return defense, defense.build()
+
+    for run, v in variants.items():
         with torch.device("meta"):  # shapes without memory: WRN-70-16 has 267 million parameters
-            defense = checkpoints.defense_of(v)
-            views = defense.adaptive(defense.build())
+            defense, model = built(run)
+            if v.starts_from:
+                start, source = built(v.starts_from)
+                defense.initialize(model, start.deployed(source))
+            views = defense.adaptive(model)
         faced = attacks_of(study, v, v.seeds[0])
-        assert not {n: a.view for n, a in faced.items() if a.view not in views}, v.path
+        assert not {n: a.view for n, a in faced.items() if a.view not in views}, run
+
+
+def test_no_attack_takes_the_first_images_of_a_set_that_lies_class_by_class():
+    """ImageNette's test images are in the order of its folders: the first 64 would be of two classes."""
+    evaluation = loaded("imagenette")[0].evaluation
+    assert {evaluation.images, *(a.images for a in evaluation.attacks.values())} == {None}
 
 
 @pytest.mark.parametrize("name", STUDIES)
