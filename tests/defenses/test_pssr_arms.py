@@ -87,6 +87,17 @@ def test_the_classifiers_step_is_by_its_share_of_the_whole_losss_gradient(monkey
             torch.testing.assert_close(b, a - rate * a.grad)
 
 
+def test_ard_without_its_divergence_is_the_cross_entropy_of_c1():
+    losses, found = [], []
+    for given in ({"alpha": 0.0, "ard_weight": 0.6}, {"ard": "off", "c1_ce": 0.6}):
+        defense, batch, state = precise(**given)
+        losses.append(defense.step(batch, state)["loss"])
+        found.append(bits(state.model))
+    torch.testing.assert_close(losses[0], losses[1])
+    for k, v in found[0].items():
+        torch.testing.assert_close(found[1][k], v)
+
+
 def test_the_two_known_attacks_are_what_they_are_called():
     defense, batch, state = made(also_seen="fgsm")
     f = state.model.classifier.eval()
