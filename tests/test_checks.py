@@ -89,6 +89,7 @@ def test_an_attack_that_has_not_converged_is_flagged():
     assert checks.more_effort_changes_little([short, entry("pgd", 59, "c", params={"steps": 100})])["passed"]
     other = entry("pgd", 50, "b", params={"steps": 100, "loss": "margin"})
     assert checks.more_effort_changes_little([short, other]) is None
+    assert checks.more_effort_changes_little([{**short, "role": "diagnostic"}, long]) is None
     sized = entry("pgd", 50, "b", params={"steps": 100, "step_size": 0.01})
     assert not checks.more_effort_changes_little([short, sized])["passed"], (
         "a step's size belongs to their number"

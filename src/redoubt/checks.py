@@ -109,12 +109,15 @@ def iterative_at_least_one_step(evaluations: list[Evaluation]) -> Check | None:
 
 
 def more_effort_changes_little(evaluations: list[Evaluation]) -> Check | None:
-    """The same attack with more steps, restarts or queries finds little more. None without such a pair."""
+    """A main attack with more steps, restarts or queries finds little more. None without such a pair.
+
+    What a diagnostic attack misses stands in no worst case.
+    """
     worst = None
     for group in _same_target(evaluations, "view", "attack", "surrogate"):
         for less in group:
             for more in group:
-                if _more_effort(less, more):
+                if less.get("role", "main") == "main" and _more_effort(less, more):
                     n = min(less["n"], more["n"])
                     gap = abs(correct(less)[:n].mean() - correct(more)[:n].mean())
                     worst = max(

@@ -227,9 +227,16 @@ class Evaluator:
             return found
         deployed, threat = self.defense.deployed(self.model("best")), self.study.threat
         torch.manual_seed(derive(self.study.evaluation.seed, "probes"))
-        probed = probes.probe(
-            deployed, self.x, self.y, eps=threat.eps, norm=threat.norm, seed=self.study.evaluation.seed
+        within = lambda r: (
+            r["norm"] == threat.norm and r["eps"] <= threat.eps and r["attack"] not in UNBOUNDED
         )
+        judged = [r for r in rows if r["role"] == "main" and within(r)]
+        whole = all(r["n"] == len(self.x) for r in judged)
+        stands = torch.from_numpy(checks.standing(judged)) if whole else None
+        probed = probes.probe(
+            deployed, self.x, self.y, eps=threat.eps, norm=threat.norm, seed=self.study.evaluation.seed,
+            stands=stands,
+        )  # fmt: skip
         return [*found, *probed]
 
     def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:

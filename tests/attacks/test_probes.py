@@ -71,6 +71,21 @@ def test_random_models_are_asked_for_fixed_draws_instead_of_batches(robust_model
     assert "probe_batch_size_changes_nothing" not in found
 
 
+def test_more_effort_is_held_against_what_the_main_attacks_left(robust_model):
+    model, x, y, eps = robust_model
+    line = lambda stands: next(
+        c
+        for c in probe(model, x, y, eps=eps, stands=stands)
+        if c["name"] == "probe_more_effort_changes_little"
+    )
+    everything_stood = line(torch.ones(len(x), dtype=torch.bool))
+    assert not everything_stood["passed"], "attacks that broke nothing have missed what PGD breaks"
+    nothing_stood = line(torch.zeros(len(x), dtype=torch.bool))
+    assert nothing_stood["passed"]
+    assert nothing_stood["value"] == 0
+    assert "worst case" in nothing_stood["why"]
+
+
 def test_equal_seeds_give_equal_lines_and_nothing_else_changes(robust_model):
     model, x, y, eps = robust_model
     state = torch.get_rng_state()
