@@ -20,6 +20,7 @@ from redoubt.checks import CONVERGED, SLACK, check
 from redoubt.seeds import derive, generator
 
 IMAGES = 32
+IMAGES_OF_RANDOM = 16  # each pass of theirs is ten
 STEPS = 20
 EOT = 10
 EXP_UNDERFLOWS = 88.0  # exp(-88) is the smallest normal float32: beyond it a softmax has no gradient
@@ -89,7 +90,9 @@ def probe(
     x, y = x[right][:images].float(), y.to(x.device)[right][:images]
     if not len(x):
         return []
-    subject = _Subject(model, x, y, eps, norm, seed, is_random(model, x), stands)
+    if random := is_random(model, x):
+        x, y = x[:IMAGES_OF_RANDOM], y[:IMAGES_OF_RANDOM]
+    subject = _Subject(model, x, y, eps, norm, seed, random, stands)
     with frozen(model), torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
         torch.manual_seed(derive(seed, "probe"))
         experiments = (_answers, _gradients, _effort, _radius, _batches, _fixed_draws)

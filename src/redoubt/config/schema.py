@@ -145,7 +145,8 @@ class Evaluation(Strict):
     batch_size: int = Field(250, ge=1, description="images a batch; part of Square's random draws")
     seed: int = Field(0, ge=0, description="of every attack")
     probes: tuple[str, ...] = Field(
-        ("*",), description="patterns of defense/variant that are probed for gradient masking, as in `runs`"
+        ("*",),
+        description="patterns of defense/variant probed for gradient masking, as in `runs`; the first seed",
     )
     attacks: dict[Annotated[str, Field(pattern=NAME)], AttackSpec] = Field(description="name: attack")
 
