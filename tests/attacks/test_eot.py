@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from redoubt import attacks
+from redoubt.attacks import eot
 from redoubt.attacks.engine import Counted
 from redoubt.attacks.eot import DRAWS, expectation, is_random, repeated
 from redoubt.attacks.losses import cross_entropy
@@ -67,6 +68,26 @@ def test_the_expected_gradient_is_the_mean_of_the_gradients(noisy):
     assert counted.forward_calls == 6, "a call is one draw: an average would be judged as an ensemble"
     counted.mean(x)
     assert counted.forward_calls == 11
+
+
+@pytest.mark.parametrize(("together", "calls"), [(10_000, 1), (2, 3), (1, 5)])
+def test_draws_share_a_pass_where_the_model_draws_for_each_image(noisy, monkeypatch, together, calls):
+    model, x, y, _ = noisy
+    model.draws_each_image = True
+    monkeypatch.setattr(eot, "TOGETHER", together * len(x))
+    counted = expectation(model, 5)
+    torch.manual_seed(7)
+    value, gradient, logits = counted.value_and_gradient(lambda z: cross_entropy(z, y), x)
+    assert (counted.forward_calls, counted.forward, counted.backward) == (calls, 5 * len(x), 5 * len(x))
+    torch.manual_seed(7)
+    parts = [min(together, 5 - done) for done in range(0, 5, together)]
+    noise = torch.cat([model.spread * torch.randn(k, *x.shape) for k in parts])
+    points = x.clone().requires_grad_()
+    each = torch.stack([cross_entropy(model.model(points + d), y) for d in noise])
+    (expected,) = torch.autograd.grad(each.mean(0).sum(), points)
+    torch.testing.assert_close(value, each.mean(0).detach())
+    torch.testing.assert_close(gradient, expected)
+    assert logits.shape == (len(x), 10)
 
 
 def test_averaged_gradients_vary_less(noisy):

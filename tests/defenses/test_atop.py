@@ -329,3 +329,15 @@ def test_adam_gets_the_papers_moments():
     assert set(state.optimizers) == {"purifier", "critic"}
     _, state, _ = made(gan="none")
     assert set(state.optimizers) == {"purifier"}
+
+
+@pytest.mark.parametrize(("masks", "each"), [("image", True), ("batch", False), ("fixed", False)])
+def test_only_systems_that_draw_for_each_image_say_so(masks, each):
+    """Several draws of such a system may share a pass: the same image, repeated, meets other masks each time."""
+    defense, state, batch = made(deployed_masks=masks, noise=0.0)
+    system = defense.deployed(state.model).eval()
+    assert system.draws_each_image is each
+    torch.manual_seed(0)
+    answers = system(batch.x[:1].repeat(6, 1, 1, 1))
+    alike = [torch.allclose(answers[0], a, atol=1e-5) for a in answers[1:]]
+    assert all(alike) is not each

@@ -50,6 +50,12 @@ class Purified(nn.Module):
         super().__init__()
         self.purification, self.classifier = purification, classifier
 
+    @property
+    def draws_each_image(self) -> bool:
+        """Whether the images of a batch share no draw."""
+        transform = self.purification.transform
+        return transform.masks == "image" and not transform.same_noise
+
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.purification(x))
 
