@@ -33,7 +33,7 @@ PSSR_SUITE = {
     "pssr_stadv", "pssr_ddn", "square", "autoattack",
 }  # fmt: skip
 # Named by the radii of digits; elsewhere the sweep has radii of its own.
-OF_DIGITS = ("strength@0.05", "strength@0.1")
+OF_DIGITS = ("strength@0.05", "strength@0.1", "strength@0.15", "strength@0.2")
 
 
 @functools.cache
