@@ -233,6 +233,32 @@ def test_gradients_of_the_whole_system_equal_finite_differences(purifier, transf
     assert gradient.abs().sum() > 0
 
 
+def after_two_steps(kind, **params):
+    defense, state, batch = made(kind, **params)
+    for _ in range(2):
+        state.model.train()
+        defense.step(batch, state)
+    return bits(state.model)
+
+
+@pytest.mark.parametrize("more", [{}, {"transform": "rt3"}, {"gan": "none"}], ids=str)
+def test_on_natural_images_without_classification_it_is_the_purifiers_training(more):
+    ours = after_two_steps(Atop, lam=0.0, target="natural", **more)
+    theirs = after_two_steps(Purifier, **more)
+    assert list(ours) == list(theirs)
+    assert same(ours, theirs)
+    assert not same(after_two_steps(Atop, lam=0.0, **more), theirs)
+
+
+def test_the_control_on_natural_images_never_sees_an_attack(monkeypatch):
+    control = {"classified": "natural", "target": "natural", "lam": 0.1}
+    as_set = after_two_steps(Atop, **control)
+    restored_attack = after_two_steps(Atop, classified="natural", lam=0.1)
+    monkeypatch.setattr(Atop, "adversary", lambda _, batch, state: batch.x.flip(0))
+    assert same(after_two_steps(Atop, **control), as_set)
+    assert not same(after_two_steps(Atop, classified="natural", lam=0.1), restored_attack)
+
+
 def test_what_is_deployed_draws_afresh_for_each_image():
     defense, state, batch = made()
     system = defense.deployed(state.model.eval())

@@ -12,6 +12,7 @@ from torch import nn
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.cure import Cure, CureEff, block_of, masks
+from redoubt.defenses.standard import Standard
 from redoubt.defenses.trades import Trades
 from redoubt.errors import RedoubtError
 from redoubt.statistics import nrr
@@ -327,6 +328,13 @@ def test_cure_eff_trains_naturally_then_copies_once_and_switches():
     assert torch.equal(state.model.revision.head.weight, held["head.weight"])
     assert state.model.t == 2
     assert defense.starts_from is None
+
+
+def test_cure_eff_switches_at_once_or_never():
+    a, b = small(CureEff, switch=0.0)[1].model.state_dict(), small(Cure)[1].model.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in b)
+    a, b = small(CureEff, switch=1.0)[1].model.classifier.state_dict(), small(Standard)[1].model.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in b)
 
 
 def test_nrr_is_the_harmonic_mean():

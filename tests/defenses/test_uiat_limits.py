@@ -60,6 +60,14 @@ def test_without_perturbation_radius_it_is_alignment_with_the_natural_example():
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
+def test_a_regularizer_of_weight_0_is_none():
+    a = trained(Uiat, weight=0.0)[1].state_dict()
+    b = trained(Uiat, regularizer="none")[1].state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    other = trained(Uiat)[1].state_dict()
+    assert any(not torch.equal(a[k], other[k]) for k in a)
+
+
 def test_what_is_kept_goes_on_from_a_state_dict():
     defense, state = small(Uiat)
     defense.step(images(), state)
