@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from redoubt import models
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.cure import Cure, CureEff, block_of, masks
@@ -347,10 +348,19 @@ def test_nrr_is_the_harmonic_mean():
         nrr(-0.1, 0.5)
 
 
-def test_the_soft_mode_masks_the_first_convolution_of_each_block_but_the_first():
+@pytest.mark.parametrize(("name", "blocks"), [("resnet18", 8), ("preactresnet18", 8), ("wrn", 3)])
+def test_the_soft_mode_masks_the_first_convolution_of_every_block_and_not_the_stem(name, blocks):
     defense, _, _ = tiny(masked="first_convolutions")
-    names = ["stages.stem.0.weight", "stages.block1.0.conv1.weight", "stages.block1.0.conv2.weight"]
-    names += ["stages.block1.1.conv1.weight", "stages.block2.0.conv1.weight", "head.weight"]
-    assert defense.maskable(names) == ["stages.block1.1.conv1.weight", "stages.block2.0.conv1.weight"]
+    options = {"depth": 10, "widen": 1} if name == "wrn" else {}
+    network = models.classifier(name, num_classes=10, in_channels=3, image_size=32, **options)
+    # As released: a name with conv1, and not the network's first tensor (there conv1.weight of the stem).
+    released = [n for i, (n, _) in enumerate(network.named_parameters()) if i > 0 and "conv1" in n]
+    assert len(released) == blocks
+    assert released[0] == "stages.block1.0.conv1.weight"
+    assert defense.maskable(dict(network.named_parameters())) == released
+
+
+def test_the_soft_mode_needs_a_first_convolution():
+    defense, _, _ = tiny(masked="first_convolutions")
     with pytest.raises(RedoubtError, match="conv1"):
-        defense.maskable(names[:3])
+        defense.maskable(["stages.stem.conv1.weight", "stages.block1.0.weight", "head.weight"])

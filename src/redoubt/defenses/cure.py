@@ -106,7 +106,7 @@ class Cure(Defense):
         scope: Literal["tensor", "global"] = hyper("tensor", "paper: algorithm 1 (for each layer)")
         masked: Literal["all", "first_convolutions"] = hyper(
             "all",
-            "authors' code: all but the head; its mode rgp_soft masks conv1 of each block but the first",
+            "authors' code: all but the head; its mode rgp_soft masks conv1 of every block, not the stem",
         )
         conservation: Literal["gradient", "strict"] = hyper(
             "gradient", "paper: algorithm 1 and authors' code (momentum and weight decay still act)"
@@ -208,14 +208,15 @@ class Cure(Defense):
         """The tensors whose gradients may be masked.
 
         Raises:
-            RedoubtError: `first_convolutions` of a network without two tensors named conv1.
+            RedoubtError: `first_convolutions` of a network whose blocks have no tensor named conv1.
         """
         if self.params.masked == "all":
             return [name for name in names if block_of(name) != "head"]
-        found = [name for name in names if "conv1" in name][1:]
+        # The released loop leaves out its network's first tensor, which is the stem's and is called conv1 there.
+        found = [name for name in names if "conv1" in name and block_of(name) != "stem"]
         if not found:
             raise RedoubtError(
-                "this network has no block with a conv1 after the first",
+                "this network has no block with a conv1",
                 key="masked", value="first_convolutions", allowed="all",
             )  # fmt: skip
         return found
