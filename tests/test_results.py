@@ -75,9 +75,16 @@ def test_worst_is_the_minimum_by_example_over_what_every_seed_faced(files):
 def test_diagnostics_last_checkpoints_and_sweeps_do_not_enter_the_worst_case(tmp_path):
     ones, none = np.ones(4), np.zeros(4)
     rows = [entry("clean", ones), entry("x", none, role="diagnostic"), entry("y", none, checkpoint="last")]
-    path = record(tmp_path, "pgd_at", 0, [*rows, entry("z@0.5", none), entry("part", none[:2])])
+    path = record(tmp_path, "pgd_at", 0, [*rows, entry("z@0.5", none)])
     tidy = results.frame([path])
     assert tidy[tidy["name"] == "worst"]["correct"].iloc[0].all()
+
+
+def test_the_worst_case_is_over_the_images_that_every_main_attack_faced(tmp_path):
+    rows = [entry("clean", np.ones(4)), entry("part", np.array([0, 1])), entry("all", np.array([1, 1, 0, 0]))]
+    worst = results.frame([record(tmp_path, "pgd_at", 0, rows)]).set_index("name").loc["worst"]
+    assert worst["correct"].tolist() == [False, True]
+    assert worst["n"] == 2
 
 
 @pytest.mark.parametrize(

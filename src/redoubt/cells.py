@@ -28,7 +28,10 @@ def _order(names: pd.Series) -> list[str]:
 
 
 def accuracy_table(tidy: pd.DataFrame, by: list[str], attacks: list[str] | None = None) -> pd.DataFrame:
-    """One row a variant, one column an attack; an empty cell where a variant did not face it."""
+    """One row a variant, one column an attack; an empty cell where a variant did not face it.
+
+    `n` counts the test images; a cell of fewer says so.
+    """
     attacks = attacks or _order(tidy["name"])
     rows = []
     for keys, group in tidy.groupby(by, sort=False):
@@ -37,6 +40,7 @@ def accuracy_table(tidy: pd.DataFrame, by: list[str], attacks: list[str] | None 
         row["n"] = int(group["n"].max())
         for attack in attacks:
             cell = group[group["name"] == attack]
-            row[attack] = percent(cell) if len(cell) else ""
+            fewer = f" (n {n})" if len(cell) and (n := int(cell["n"].max())) < row["n"] else ""
+            row[attack] = percent(cell) + fewer if len(cell) else ""
         rows.append(row)
     return pd.DataFrame(rows)

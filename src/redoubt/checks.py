@@ -247,8 +247,8 @@ def perturbation_within_bound(evaluations: list[Evaluation]) -> Check | None:
     return check("perturbation_within_bound", over(worst), ROUNDING, over(worst) <= ROUNDING, why)
 
 
-def ablated_part_breaks(ablated: list[Evaluation], defended: list[Evaluation]) -> Check:
-    """Without the part that is said to protect, the same attacks break clearly more.
+def ablated_part_breaks(ablated: list[Evaluation], defended: list[Evaluation]) -> Check | None:
+    """Without the part that is said to protect, the same attacks break clearly more. None without a shared attack.
 
     Args:
         ablated, defended: evaluations of the two runs by the same attacks, e.g. of the undefended classifier.
@@ -256,7 +256,7 @@ def ablated_part_breaks(ablated: list[Evaluation], defended: list[Evaluation]) -
     shared = {e["name"] for e in ablated} & {e["name"] for e in defended if e["attack"] != "none"}
     pick = lambda side: standing(e for e in side if e["name"] in shared).mean()
     if not shared:
-        return check("ablated_part_breaks", 0, 0, False, "the two runs share no attack")
+        return None
     gap = pick(defended) - pick(ablated)
     why = f"robust accuracy with minus without the part, worst case of {len(shared)} attacks"
     return check("ablated_part_breaks", gap, SLACK, gap > SLACK, why)

@@ -47,7 +47,8 @@ def frame(paths: list[Path]) -> pd.DataFrame:
     """One row a run and attack, with the bits as an array in `correct`, in the order of `paths`.
 
     Each run also gets a row `worst`: per example, the minimum over the main attacks on the selected checkpoint that
-    every seed of its variant faced, so that seeds can be averaged.
+    every seed of its variant faced, so that seeds can be averaged. It is taken over the images that all of them
+    attacked.
     """
     runs: dict[tuple, list[list[dict[str, Any]]]] = {}
     for path in paths:
@@ -76,7 +77,7 @@ def checks(paths: list[Path]) -> pd.DataFrame:
         run, found = record["run"], list(record["checks"])
         undefended = plain.get((run["study"], run["seed"]))
         if run["defense"] != "standard" and undefended:
-            found.append(ablated_part_breaks(undefended, record["evaluations"]))
+            found += filter(None, [ablated_part_breaks(undefended, record["evaluations"])])
         rows += [
             {**run, "check": c["name"], **{k: c[k] for k in ("value", "limit", "passed", "why")}}
             for c in found
@@ -94,18 +95,16 @@ def _worst(rows: list[dict[str, Any]], shared: set[str]) -> dict[str, Any]:
     counted = [
         r
         for r in rows
-        if r["name"] in shared
-        and r["role"] == "main"
-        and r["checkpoint"] == "best"
-        and r["n"] == clean["n"]
-        and "@" not in r["name"]
+        if r["name"] in shared and r["role"] == "main" and r["checkpoint"] == "best" and "@" not in r["name"]
     ]
+    n = min(r["n"] for r in counted)
     return {
         **clean,
         "name": "worst",
         "attack": "minimum over " + ", ".join(r["name"] for r in counted),
         "eps": max(r["eps"] for r in counted),
-        "correct": np.logical_and.reduce([r["correct"] for r in counted]),
+        "n": n,
+        "correct": np.logical_and.reduce([r["correct"][:n] for r in counted]),
         "seconds": sum(r["seconds"] for r in counted),
         "max_perturbation": max(r["max_perturbation"] for r in counted),
     }

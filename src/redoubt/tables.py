@@ -101,8 +101,9 @@ def build(
         Table(
             "main",
             "Accuracy in percent, natural and under attack; mean ± standard deviation over seeds, or the value with "
-            "its Wilson 95 % interval where there is one seed. `worst` is the minimum, image by image, over the "
-            "attacks that every seed faced; `checks` counts failed validity checks, listed in the table of that name.",
+            "its Wilson 95 % interval where there is one seed. `worst` is the minimum, image by image, over the main "
+            "attacks that every seed faced; a cell of fewer than the row's `n` images says so; `checks` counts failed "
+            "validity checks, listed in the table of that name.",
             accuracy_table(main, by).merge(flags(checks[checks["variant"] == "main"], by), on=by),
             sources,
         ),
