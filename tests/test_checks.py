@@ -161,6 +161,16 @@ def test_a_part_without_effect_is_flagged():
     assert checks.ablated_part_breaks(bare, defended)["passed"]
     assert not checks.ablated_part_breaks(defended, defended)["passed"]
     assert checks.ablated_part_breaks([entry("fgsm", 5)], defended) is None, "no shared attack"
+    assert checks.ablated_part_breaks([entry("pgd", 0)], [entry("pgd", 0)])["passed"], (
+        "the attack is no weak one"
+    )
+
+
+def test_only_main_attacks_are_asked_whether_many_steps_break_more_than_one():
+    one, many = entry("fgsm", 20), entry("pgd", 60)
+    assert not checks.iterative_at_least_one_step([one, many])["passed"]
+    aside = [{**e, "role": "diagnostic", "view": "oblivious"} for e in (one, many)]
+    assert checks.iterative_at_least_one_step(aside) is None
 
 
 def test_reading_a_record_needs_no_torch():
