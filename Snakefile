@@ -9,6 +9,7 @@
 import os
 from pathlib import Path
 
+import snakemake.benchmark
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -21,6 +22,9 @@ try:
     plan = Plan()
 except RedoubtError as error:
     raise WorkflowError(str(error))
+
+# Its default, half a second, reads the memory maps of every job so often that this took a seventh of a core.
+snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 10
 
 # Every job takes one core of the machine's real ones, whatever --cores says: torch with more jobs than cores
 # was 4 to 12 times slower.
