@@ -6,6 +6,7 @@ import subprocess
 import yaml
 from packaging.requirements import Requirement
 
+from redoubt import exhibits
 from tests.conftest import REPO
 
 
@@ -58,3 +59,10 @@ def test_licence_and_citation():
 def test_ci_calls_the_command_in_the_readme():
     assert "make test" in (REPO / ".ci" / "run").read_text()
     assert "make test" in (REPO / "README.md").read_text()
+
+
+def test_the_readme_lists_every_exhibit():
+    """Made, or why not: each has its line, in the words of the list that the reports are made from."""
+    text = (REPO / "README.md").read_text()
+    missing = [e.name for e in exhibits.ALL.values() if f"| {e.paper} | {e.number} | {e.title} |" not in text]
+    assert not missing
