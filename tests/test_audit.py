@@ -52,7 +52,7 @@ def test_what_is_recorded_comes_out_again_and_nothing_else_is_touched(copy):
 
 
 def test_another_setting_is_another_experiment_and_is_named(copy, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_device", lambda *_: "cpu")
+    monkeypatch.setattr(cli.inspect, "device_of", lambda *_: "cpu")
     path = copy.folder / "studies" / "smoke.yaml"
     path.write_text(path.read_text().replace("lr: 0.01", "lr: 0.02"))
     assert cli.app(["audit", RUN, "--seed", "1", "--root", str(copy.folder)], standalone_mode=False) == 3
