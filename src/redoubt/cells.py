@@ -21,6 +21,11 @@ def percent(rows: pd.DataFrame) -> str:
     return f"{100 * ci.value:.1f} [{100 * ci.low:.1f}, {100 * ci.high:.1f}]"
 
 
+def fewer(rows: pd.DataFrame, n: int) -> str:
+    """Stands behind a cell of fewer than n images."""
+    return f" (n {found})" if (found := int(rows["n"].max())) < n else ""
+
+
 def _order(names: pd.Series) -> list[str]:
     """Attack names from weak to strong, as far as their names say."""
     rank = lambda n: (next((i for i, f in enumerate(FIRST) if n.startswith(f)), 3), n)
@@ -40,7 +45,6 @@ def accuracy_table(tidy: pd.DataFrame, by: list[str], attacks: list[str] | None 
         row["n"] = int(group["n"].max())
         for attack in attacks:
             cell = group[group["name"] == attack]
-            fewer = f" (n {n})" if len(cell) and (n := int(cell["n"].max())) < row["n"] else ""
-            row[attack] = percent(cell) + fewer if len(cell) else ""
+            row[attack] = percent(cell) + fewer(cell, row["n"]) if len(cell) else ""
         rows.append(row)
     return pd.DataFrame(rows)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from redoubt.cells import percent
+from redoubt.cells import fewer, percent
 from redoubt.site.evidence import Evidence
 from redoubt.site.links import anchor, to
 
@@ -44,11 +44,11 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
         "threat": f"{threat['norm']}, eps {threat['eps']:.4g}",
         "runs": len(runs),
         "seeds": sorted({s.seed for r in runs for s in r.seeds}),
-        "defenses": [_defense(study, d, tidy) for d in sorted(means, key=means.get, reverse=True)],
+        "defenses": [_defense(study, d, tidy, data["n"]) for d in sorted(means, key=means.get, reverse=True)],
     }
 
 
-def _defense(study: str, defense: str, tidy: pd.DataFrame) -> dict[str, Any]:
+def _defense(study: str, defense: str, tidy: pd.DataFrame, n: int) -> dict[str, Any]:
     """Natural and worst-case accuracy of a defense's main variant: text, place on a scale of 0 to 100, address."""
     rows = tidy[tidy["defense"] == defense]
     page = f"site/runs/{study}/{defense}/main.html"
@@ -56,7 +56,7 @@ def _defense(study: str, defense: str, tidy: pd.DataFrame) -> dict[str, Any]:
     for kind in ("clean", "worst"):
         group = rows[rows["name"] == kind]
         found[kind] = {
-            "text": percent(group),
+            "text": percent(group) + fewer(group, n),
             "at": round(100 * _mean(group), 2),
             "href": to(page, anchor("attack", kind)),
         }
