@@ -129,3 +129,26 @@ def test_a_deterministic_model_needs_one_prediction(root):
     evaluator = trained(root, "pgd_at/main")
     (row,) = evaluator._attack("fgsm", changed(evaluator, "fgsm", draws=4))
     assert row["judged"] == "the prediction"
+
+
+def test_a_view_that_is_made_for_an_attack_is_evaluated_in_eval_mode(root, monkeypatch):
+    """A wrapper starts in train mode, whatever it wraps: the attack would refuse it."""
+    evaluator = trained(root, "pgd_at/main", attacks={"wrapped": {"attack": "fgsm", "view": "wrapped"}})
+    views = lambda model: {"wrapped": View(torch.nn.Sequential(model), "ours: test")}
+    monkeypatch.setattr(evaluator.defense, "adaptive", views)
+    assert evaluator.evaluate()["evaluations"][1]["n"] == 60
+
+
+def test_probes_know_which_images_stand_and_ask_the_first_seed(root, monkeypatch):
+    evaluator = trained(root, "pgd_at/main", attacks={"few": {"attack": "fgsm", "images": 40}})
+    asked = []
+    probe = lambda model, x, y, *, stands, **settings: asked.append((len(x), stands)) or []
+    monkeypatch.setattr(evaluation.probes, "probe", probe)
+    clean, few = evaluator.evaluate()["evaluations"]
+    ((n, stands),) = asked
+    assert n == 40
+    assert stands.tolist() == (unpack(clean["correct"], 60)[:40] & unpack(few["correct"], 40)).tolist()
+    second = run_of(root, "pgd_at/main", seed=1)
+    Trainer(root, second, evaluator.dataset, "cpu").train()
+    Evaluator(root, evaluator.study, second, evaluator.dataset, "cpu").evaluate()
+    assert len(asked) == 1

@@ -19,9 +19,7 @@ from redoubt.errors import RedoubtError
 from redoubt.seeds import derive
 
 DRAWS = 10  # fresh predictions that judge a random model; ours, the K >= 10 that a mean within 0.1 needs
-TOGETHER = (
-    500  # images a pass of several draws: the purifier of 8x8 images takes 25 x 20 in a third of 20 passes
-)
+TOGETHER = 500  # images a pass of several draws; on 8x8 images 25 x 20 take 0.4 of the time of 20 passes
 LOOKED_AT = 32  # images that decide whether a model is random
 
 
