@@ -14,12 +14,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from redoubt.errors import RedoubtError
-from redoubt.workflow import Plan
+from redoubt.workflow.dag import Dag
 
 min_version("9.19")
 
 try:
-    plan = Plan()
+    dag = Dag()
 except RedoubtError as error:
     raise WorkflowError(str(error))
 
@@ -33,7 +33,7 @@ workflow.global_resources.setdefault("core", os.cpu_count())
 
 def gpu():
     """A run takes the machine's GPU, or one of a cluster's: the node that submits it may have none."""
-    return int(workflow.non_local_exec or plan.gpu)
+    return int(workflow.non_local_exec or dag.gpu)
 
 
 NOTEBOOKS = workflow.basedir + "/notebooks"
@@ -59,22 +59,22 @@ rule prepare_data:
     resources:
         core=1,
     params:
-        settings=lambda w: plan.data_settings(w.study),
-        mirror=f"--mirror '{plan.config.mirror}'" if plan.config.mirror else "",
+        settings=lambda w: dag.data_settings(w.study),
+        mirror=f"--mirror '{dag.config.mirror}'" if dag.config.mirror else "",
     message:
         "Prepare the images of study {wildcards.study}"
     shell:
         "redoubt prepare {wildcards.study} {params.mirror} > {log} 2>&1"
 
 
-for group in plan.groups("scratch"):
+for group in dag.groups("scratch"):
 
     rule:
         name:
             f"train_defense_seeds_{group.label}"
         input:
-            data=lambda w: plan.data(w.run),
-            start=lambda w: plan.starts(w.run),
+            data=lambda w: dag.data(w.run),
+            start=lambda w: dag.starts(w.run),
         output:
             expand(
                 "checkpoints/{{run}}/seed{seed}/{name}",
@@ -92,22 +92,22 @@ for group in plan.groups("scratch"):
             gpu=lambda w: gpu(),
             core=1,
         params:
-            fingerprint=lambda w: plan.training(w.run),
+            fingerprint=lambda w: dag.training(w.run),
         message:
             "Train {wildcards.run}, every seed"
         shell:
             "redoubt train {wildcards.run} --threads {threads} > {log} 2>&1"
 
 
-for group in plan.groups("scratch", "checkpoints"):
+for group in dag.groups("scratch", "checkpoints"):
 
     rule:
         name:
             f"attack_checkpoint_seeds_{group.label}"
         input:
-            data=lambda w: plan.data(w.run),
-            weights=lambda w: plan.weights(w.run),
-            surrogates=lambda w: plan.surrogates(w.run),
+            data=lambda w: dag.data(w.run),
+            weights=lambda w: dag.weights(w.run),
+            surrogates=lambda w: dag.surrogates(w.run),
         output:
             expand("results/{{run}}/seed{seed}.json", seed=group.seeds),
         log:
@@ -121,7 +121,7 @@ for group in plan.groups("scratch", "checkpoints"):
             gpu=lambda w: gpu(),
             core=1,
         params:
-            fingerprint=lambda w: plan.attacking(w.run),
+            fingerprint=lambda w: dag.attacking(w.run),
         message:
             "Attack {wildcards.run}, every seed"
         shell:
@@ -131,7 +131,7 @@ for group in plan.groups("scratch", "checkpoints"):
 # The record is no input: an audit makes no record, it fails where there is none.
 rule audit_variant:
     input:
-        data=lambda w: plan.data(w.run),
+        data=lambda w: dag.data(w.run),
     output:
         directory("audits/{run}"),
     log:
@@ -139,13 +139,13 @@ rule audit_variant:
     benchmark:
         "logs/audit_variant/{run}.benchmark.tsv"
     wildcard_constraints:
-        run=plan.audited(),
+        run=dag.audited(),
     threads: 1
     resources:
         gpu=lambda w: gpu(),
         core=1,
     params:
-        fingerprint=lambda w: plan.auditing(w.run),
+        fingerprint=lambda w: dag.auditing(w.run),
     message:
         "Audit {wildcards.run}: make it anew and compare"
     shell:
@@ -154,8 +154,8 @@ rule audit_variant:
 
 rule judge_claims:
     input:
-        results=plan.all_results(),
-        records=plan.all_records(),
+        results=dag.all_results(),
+        records=dag.all_records(),
         claims=sorted(str(path) for path in Path(CLAIMS).glob("*.yaml")),
     output:
         "reports/claims.json",
@@ -164,9 +164,9 @@ rule judge_claims:
     benchmark:
         "logs/judge_claims.benchmark.tsv"
     params:
-        records=[f"--record {path}" for path in plan.all_records()],
+        records=[f"--record {path}" for path in dag.all_records()],
         folder=CLAIMS,
-        code=plan.code("redoubt.claims.report"),
+        code=dag.code("redoubt.claims.report"),
     message:
         "Judge every claim"
     shell:
@@ -175,8 +175,8 @@ rule judge_claims:
 
 rule make_tables:
     input:
-        results=plan.all_results(),
-        records=plan.all_records(),
+        results=dag.all_results(),
+        records=dag.all_records(),
         exhibits="reports/exhibits.json",
         claims="reports/claims.json",
     output:
@@ -187,8 +187,8 @@ rule make_tables:
     benchmark:
         "logs/make_tables.benchmark.tsv"
     params:
-        records=[f"--record {path}" for path in plan.all_records()],
-        code=plan.code("redoubt.tables"),
+        records=[f"--record {path}" for path in dag.all_records()],
+        code=dag.code("redoubt.reports.tables"),
     message:
         "Write every table"
     shell:
@@ -204,14 +204,14 @@ rule list_exhibits:
     benchmark:
         "logs/list_exhibits.benchmark.tsv"
     params:
-        content=plan.listed(),
+        content=dag.listed(),
     message:
         "List the tables and figures of the papers, and which are made"
     shell:
         "redoubt exhibits {output} > {log} 2>&1"
 
 
-for notebook, figures in plan.figures().items():
+for notebook, figures in dag.figures().items():
 
     rule:
         name:
@@ -220,9 +220,9 @@ for notebook, figures in plan.figures().items():
             notebook=f"{NOTEBOOKS}/{notebook}.py",
             exhibits="reports/exhibits.json",
             tables="reports/all_tables",
-            results=plan.all_results(),
-            records=plan.all_records(),
-            weights=plan.analyzed(notebook),
+            results=dag.all_results(),
+            records=dag.all_records(),
+            weights=dag.analyzed(notebook),
         output:
             [
                 report(
@@ -244,7 +244,7 @@ for notebook, figures in plan.figures().items():
         resources:
             core=1,
         params:
-            code=plan.drawing(notebook),
+            code=dag.drawing(notebook),
         message:
             f"Execute notebooks/{notebook}.py"
         shell:
@@ -255,7 +255,7 @@ for notebook, figures in plan.figures().items():
 
 rule list_figures:
     input:
-        notebooks=expand("reports/notebooks/{name}.ipynb", name=plan.figures()),
+        notebooks=expand("reports/notebooks/{name}.ipynb", name=dag.figures()),
     output:
         "reports/all_figures",
     log:
@@ -275,8 +275,8 @@ rule write_site:
         rules.list_figures.input,
         rules.list_figures.output,
         exhibits="reports/exhibits.json",
-        results=plan.all_results(),
-        records=plan.all_records(),
+        results=dag.all_results(),
+        records=dag.all_records(),
     output:
         "reports/index.html",
         "reports/ro-crate-metadata.json",
@@ -286,9 +286,9 @@ rule write_site:
     benchmark:
         "logs/write_site.benchmark.tsv"
     params:
-        records=[f"--record {path}" for path in plan.all_records()],
-        code=plan.code("redoubt.site"),
-        pages=plan.pages(),
+        records=[f"--record {path}" for path in dag.all_records()],
+        code=dag.code("redoubt.reports.site"),
+        pages=dag.pages(),
     message:
         "Write reports/index.html and the pages behind it"
     shell:

@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from redoubt import attacks, models
-from redoubt.attacks.projected import ascend, random_start, step
+from redoubt.attacks.core.pgd_step import ascend, random_start, step
 from redoubt.seeds import generator
 
 

@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from redoubt import data, models
-from redoubt.attacks.projected import random_start
+from redoubt.attacks.core.pgd_step import random_start
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.pgd_at import PgdAt
-from redoubt.optimization import optimizer
 from redoubt.seeds import generator
-from redoubt.speed import resolve
+from redoubt.training.optimization import optimizer
+from redoubt.training.precision import resolve
 
 EPS, SIZE, STEPS, CLASSES = 8 / 255, 2 / 255, 10, 10
 
@@ -39,7 +39,7 @@ def settings(**changes) -> Training:
 
 
 class Ours:
-    """Steps of `redoubt.training` at its settings, on images that lie on the device as bytes."""
+    """Steps of `redoubt.training.trainer` at its settings, on images that lie on the device as bytes."""
 
     def __init__(self, model: nn.Module, x: Tensor, y: Tensor, batch: int, t: Training):
         self.x, self.y, self.batch, self.t = x, y, batch, t

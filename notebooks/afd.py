@@ -20,7 +20,7 @@ root = "."
 figures = "reports/figures"
 
 # %%
-from redoubt.figures import Gallery
+from redoubt.reports.figures import Gallery
 
 gallery = Gallery(root, figures, "afd")
 

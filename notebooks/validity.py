@@ -19,7 +19,7 @@ root = "."
 figures = "reports/figures"
 
 # %%
-from redoubt.figures import Gallery
+from redoubt.reports.figures import Gallery
 
 gallery = Gallery(root, figures, "validity")
 

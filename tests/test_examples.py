@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from redoubt import checkpoints, data, defenses
+from redoubt import data, defenses
 from redoubt.config import load_study
 from redoubt.data import catalogue, preparing
 from redoubt.errors import RedoubtError
-from redoubt.evaluation import attack_run
-from redoubt.provenance import read_record
-from redoubt.results import read
-from redoubt.training import Trainer
+from redoubt.evaluation.evaluator import attack_run
+from redoubt.records.files import read_record
+from redoubt.records.results import read
+from redoubt.training import checkpoints
+from redoubt.training.trainer import Trainer
 from tests.conftest import STUDY, run_of
 from tests.examples import stripes
 

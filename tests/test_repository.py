@@ -6,7 +6,7 @@ import subprocess
 import yaml
 from packaging.requirements import Requirement
 
-from redoubt import exhibits
+from redoubt.reports import exhibits
 from tests.conftest import REPO
 
 

@@ -5,7 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from redoubt.attacks.projected import ascend, random_start
+from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.seeds import generator
 
 TEST_IMAGES = 160

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from redoubt import attacks
-from redoubt.attacks.engine import from_probabilities
+from redoubt.attacks.core.engine import from_probabilities
 from redoubt.errors import RedoubtError
 
 OURS = ["none", "fgsm", "rfgsm", "pgd", "cw_pgd", "cw", "ddn", "deepfool", "stadv", "inverse"]

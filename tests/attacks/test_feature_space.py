@@ -6,13 +6,13 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.defenses.fine_tuned import draws, small
 from torch import nn
 
 from redoubt import attacks
 from redoubt.attacks.feature_space import Aim
 from redoubt.defenses.afd import Afd
 from redoubt.errors import RedoubtError
+from tests.defenses.fine_tuned import draws, small
 
 N, K, D = 5, 4, 3
 attack = attacks.get("feature_space")

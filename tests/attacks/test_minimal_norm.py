@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from redoubt import attacks
-from redoubt.attacks.engine import distance
+from redoubt.attacks.core.engine import distance
 from redoubt.errors import RedoubtError
 
 FAR = 100.0  # a radius that holds every image

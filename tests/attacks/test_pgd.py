@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from redoubt import attacks
-from redoubt.attacks.engine import distance
+from redoubt.attacks.core.engine import distance
 from redoubt.errors import RedoubtError
 
 pgd = attacks.get("pgd")

@@ -81,7 +81,7 @@ def test_batch_size_changes_nothing(robust_model, optimizer):
 
 
 def test_lbfgs_finds_the_minimum_of_a_bowl():
-    from redoubt.attacks.flow_search import OPTIMIZERS, Search
+    from redoubt.attacks.stadv_optimizers import OPTIMIZERS, Search
 
     goal = torch.rand(3, 4, 4, 2) - 0.5
     weight = torch.tensor([1.0, 10.0, 100.0])

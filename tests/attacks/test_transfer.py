@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from redoubt import attacks
-from redoubt.attacks.engine import distance
+from redoubt.attacks.core.engine import distance
 from redoubt.errors import RedoubtError
 
 transfer = attacks.get("transfer")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from redoubt.bits import pack
 from redoubt.claims import build
-from redoubt.provenance import write_record
+from redoubt.records.files import write_record
+from redoubt.records.packed_booleans import pack
 
 GOOD = {"name": "perturbation_within_bound", "value": 0.0, "limit": 1e-5, "passed": True, "why": "fine"}
 BAD = {**GOOD, "passed": False, "value": 7.0}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from redoubt import statistics
+from redoubt.statistics import intervals
 from tests.claims.conftest import BAD, bits, entry
 
 C, P = "cure/main", "pgd_at/main"
@@ -163,6 +163,6 @@ def test_worst_cases_over_different_attacks_are_told(records):
 
 
 def test_means_over_runs_have_students_interval():
-    d = statistics.paired_means(np.array([1.0, 2.0, 3.0]), 0.0)
+    d = intervals.paired_means(np.array([1.0, 2.0, 3.0]), 0.0)
     half = 4.302653 / 3**0.5
     assert (d.value, d.low, d.high) == pytest.approx((2, 2 - half, 2 + half))

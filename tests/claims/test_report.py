@@ -5,10 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from redoubt import tables
 from redoubt.claims import VERDICTS, report
 from redoubt.cli import app
 from redoubt.errors import RedoubtError
+from redoubt.reports import tables
 from tests.claims.conftest import bits, entry
 
 HOLDS = "judge: [{left: cure/main, right: pgd_at/main, measure: accuracy, attack: a, expect: higher}]"

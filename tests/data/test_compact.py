@@ -1,11 +1,11 @@
 import json
 
-import fake_archives as fakes
 import numpy as np
 import pytest
 
 from redoubt import data
 from redoubt.errors import RedoubtError
+from tests.data import fake_archives as fakes
 
 MISSING = {"train": [0, 7, 250], "test": [199]}
 pytestmark = pytest.mark.usefixtures("no_network")

@@ -8,13 +8,13 @@ import threading
 import time
 from functools import partial
 
-import fake_archives as fakes
 import pytest
 import torchvision.datasets as sets
 
 from redoubt import data
 from redoubt.data import fetch
 from redoubt.errors import RedoubtError
+from tests.data import fake_archives as fakes
 
 
 class Server(http.server.BaseHTTPRequestHandler):

@@ -2,13 +2,13 @@
 
 import shutil
 
-import fake_archives as fakes
 import numpy as np
 import pytest
 import torchvision.datasets as sets
 
 from redoubt import data
 from redoubt.errors import RedoubtError
+from tests.data import fake_archives as fakes
 
 
 def images_of(dataset, truth, layout="NHWC"):

@@ -5,7 +5,7 @@ from torch import nn
 
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
-from redoubt.training import optimizer
+from redoubt.training.optimization import optimizer
 
 EPS = 0.2
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from tests.defenses.fine_tuned import draws, small, tiny
 
 from redoubt.defenses.afd import Afd, wrong_label
 from redoubt.defenses.vaft import Vaft
+from tests.defenses.fine_tuned import draws, small, tiny
 
 WEIGHTS = {"alpha": 0.3, "beta": 0.7, "gamma": 2.0}
 

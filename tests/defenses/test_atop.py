@@ -14,7 +14,7 @@ from redoubt.defenses.atop import Atop, AtopTransfer
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.purifier import Purifier
 from redoubt.models.purified import Purified
-from redoubt.training import optimizer
+from redoubt.training.optimization import optimizer
 
 EPS = 0.1
 

@@ -8,7 +8,7 @@ from redoubt.defenses.base import Batch, State
 from redoubt.defenses.block_freezing import BlockFreezing
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
-from redoubt.training import optimizer
+from redoubt.training.optimization import optimizer
 
 
 def begin(kind=BlockFreezing, **params):

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from tests.conftest import REPO
 
-from redoubt import checkpoints
 from redoubt.config import Training, load_study, resolve
 from redoubt.defenses.base import Batch, State
-from redoubt.training import optimizer
+from redoubt.training import checkpoints
+from redoubt.training.optimization import optimizer
+from tests.conftest import REPO
 
 VARIANTS = [v for name in ("digits", "smoke") for v in resolve(load_study(REPO / "studies" / f"{name}.yaml"))]
 

@@ -16,8 +16,8 @@ from redoubt.defenses.cure import Cure, CureEff, block_of, masks
 from redoubt.defenses.standard import Standard
 from redoubt.defenses.trades import Trades
 from redoubt.errors import RedoubtError
-from redoubt.statistics import nrr
-from redoubt.training import optimizer
+from redoubt.statistics.intervals import nrr
+from redoubt.training.optimization import optimizer
 
 EPS = 0.2
 

@@ -10,7 +10,7 @@ from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.pssr import Pssr, PssrParams, adversarial_r_drop, semantic
 from redoubt.defenses.regenerated import Regenerated
-from redoubt.training import optimizer
+from redoubt.training.optimization import optimizer
 
 N, CLASSES = 6, 3
 

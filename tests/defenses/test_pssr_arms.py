@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.defenses.test_pssr import CLASSES, N, Tiny, made
 
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.pssr import Pssr, adversarial_r_drop
 from redoubt.defenses.restoration import indistinct
-from redoubt.training import optimizer
+from redoubt.training.optimization import optimizer
+from tests.defenses.test_pssr import CLASSES, N, Tiny, made
 
 
 def bits(model):

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.defenses.fine_tuned import Tiny, draws, small
 
 from redoubt.defenses.rift import Rift, criticality, modules
 from redoubt.errors import RedoubtError
+from tests.defenses.fine_tuned import Tiny, draws, small
 
 
 def test_criticality_is_the_worst_rise_within_the_radius():

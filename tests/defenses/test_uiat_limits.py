@@ -11,7 +11,7 @@ from redoubt.defenses.base import Batch, State
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.defenses.single_step import FgsmRs, NFgsm
 from redoubt.defenses.uiat import Uiat
-from redoubt.training import average, optimizer
+from redoubt.training.optimization import average, optimizer
 
 EPS = 0.2
 SMALL = {"name": "small_cnn", "options": {"width": 4}}

@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.defenses.fine_tuned import small, tiny
 
 from redoubt.defenses.afd import Afd
 from redoubt.defenses.afkd import Afkd
 from redoubt.defenses.arrest import Arrest
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.defenses.vaft import Vaft
+from tests.defenses.fine_tuned import small, tiny
 
 KINDS = [Vaft, Afd, Arrest, Afkd]
 

@@ -22,15 +22,15 @@ _WHERE = {
     "inverse": ("inverse", "inverse"),
     "transfer": ("transfer", "transfer"),
     "corruption": ("corruptions", "corruption"),
-    "apgd_ce": ("apgd", "apgd_ce"),
-    "apgd_dlr": ("apgd", "apgd_dlr"),
-    "apgd_t": ("apgd", "apgd_t"),
-    "fab_t": ("fab", "fab_t"),
-    "square": ("square", "square"),
+    "apgd_ce": ("autoattack.apgd", "apgd_ce"),
+    "apgd_dlr": ("autoattack.apgd", "apgd_dlr"),
+    "apgd_t": ("autoattack.apgd", "apgd_t"),
+    "fab_t": ("autoattack.fab", "fab_t"),
+    "square": ("autoattack.square", "square"),
     "relaxed_mask": ("relaxed_mask", "relaxed_mask"),
     "feature_space": ("feature_space", "feature_space"),
-    "autoattack": ("autoattack", "autoattack"),
-    "screen": ("autoattack", "screen"),
+    "autoattack": ("autoattack.ensemble", "autoattack"),
+    "screen": ("autoattack.ensemble", "screen"),
 }
 _SHARED = {"model", "x", "y", "eps", "norm", "seed", "batch_size"}
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted, Model
-from redoubt.attacks.finish import attack, finish
+from redoubt.attacks.core.engine import AttackResult, Counted, Model
+from redoubt.attacks.core.entry_exit import attack, finish
 
 
 @attack("linf", "l2")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted, Model, batched, distance, predict
-from redoubt.attacks.finish import attack, finish_minimal
-from redoubt.attacks.losses import margin
+from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, distance, predict
+from redoubt.attacks.core.entry_exit import attack, finish_minimal
+from redoubt.attacks.core.losses import margin
 
 SHRINK = 1 - 1e-6  # pixels of exactly 0 and 1 have no finite arctanh
 ABORT = (

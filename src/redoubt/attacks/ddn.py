@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted, Model, batched, predict
-from redoubt.attacks.finish import attack, finish_minimal
-from redoubt.attacks.losses import cross_entropy
+from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, predict
+from redoubt.attacks.core.entry_exit import attack, finish_minimal
+from redoubt.attacks.core.losses import cross_entropy
 from redoubt.seeds import generator
 
 TINY = 1e-12  # below this a gradient has no direction

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted, Model, batched, distance, predict
-from redoubt.attacks.finish import attack, finish_minimal
+from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, distance, predict
+from redoubt.attacks.core.entry_exit import attack, finish_minimal
 
 TINY = 1e-12
 

@@ -10,13 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from redoubt.analysis.features import METRICS, gap
-from redoubt.attacks import losses
-from redoubt.attacks.ascent import Climb, climb
-from redoubt.attacks.engine import AttackResult, Counted, batched
-from redoubt.attacks.finish import attack, finish, predictions
-from redoubt.attacks.projected import random_start
+from redoubt.attacks.core import losses
+from redoubt.attacks.core.engine import AttackResult, Counted, batched
+from redoubt.attacks.core.entry_exit import attack, finish, predictions
+from redoubt.attacks.core.pgd_loop import Ascent, climb
+from redoubt.attacks.core.pgd_step import random_start
 from redoubt.errors import RedoubtError, nearest
+from redoubt.models.features import METRICS, gap
 from redoubt.seeds import generator
 
 CHOICES = {"loss": ("ce", "margin", "toward", "none"), "reference": ("natural", "own"), "metric": METRICS}
@@ -124,7 +124,7 @@ def feature_space(
             raise RedoubtError("an attack needs one or more", key=key, value=given)
     aim = Aim(loss, confused, gap, reference, metric)
     size = 2.5 * eps / steps if step_size is None else step_size
-    how, draws = Climb(eps, norm, steps, size), generator(x.device, seed, "pgd")
+    how, draws = Ascent(eps, norm, steps, size), generator(x.device, seed, "pgd")
     judge, counted = Counted(model), Counted(lambda z: torch.cat(model.branches(z), 1))
     points, broken = x.clone(), predictions(judge, x, batch_size) != y
     for _ in range(restarts):
@@ -141,7 +141,14 @@ def feature_space(
 
 
 def _climb(
-    model: Branched, counted: Counted, aim: Aim, x: Tensor, y: Tensor, start: Tensor, rows: Tensor, how: Climb
+    model: Branched,
+    counted: Counted,
+    aim: Aim,
+    x: Tensor,
+    y: Tensor,
+    start: Tensor,
+    rows: Tensor,
+    how: Ascent,
 ) -> tuple[Tensor, Tensor]:
     """(points, which of them are misclassified) of the examples `rows`, from one start."""
     center, labels = x[rows], y[rows]

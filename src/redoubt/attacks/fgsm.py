@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted, Model, batched
-from redoubt.attacks.eot import expectation
-from redoubt.attacks.finish import attack, finish
-from redoubt.attacks.losses import cross_entropy
-from redoubt.attacks.projected import step
+from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched
+from redoubt.attacks.core.entry_exit import attack, finish
+from redoubt.attacks.core.eot import expectation
+from redoubt.attacks.core.losses import cross_entropy
+from redoubt.attacks.core.pgd_step import step
 from redoubt.errors import RedoubtError
 from redoubt.seeds import generator
 

@@ -7,12 +7,12 @@ prediction says how steep the model is in the good direction.
 import torch
 from torch import Tensor
 
-from redoubt.attacks.ascent import Climb, climb
-from redoubt.attacks.engine import AttackResult, Model, batched
-from redoubt.attacks.eot import expectation, is_random
-from redoubt.attacks.finish import attack, finish
-from redoubt.attacks.losses import cross_entropy
-from redoubt.attacks.projected import random_start as draw_start
+from redoubt.attacks.core.engine import AttackResult, Model, batched
+from redoubt.attacks.core.entry_exit import attack, finish
+from redoubt.attacks.core.eot import expectation, is_random
+from redoubt.attacks.core.losses import cross_entropy
+from redoubt.attacks.core.pgd_loop import Ascent, climb
+from redoubt.attacks.core.pgd_step import random_start as draw_start
 from redoubt.seeds import generator
 
 
@@ -46,7 +46,7 @@ def inverse(
     counted = expectation(model, eot)
     size = 2.5 * eps / max(steps, 1) if step_size is None else step_size
     start = draw_start(x, norm, eps, generator(x.device, seed, "inverse")) if random_start else x
-    how = Climb(eps, norm, steps, size, stop=False, keep_last=is_random(model, x))
+    how = Ascent(eps, norm, steps, size, stop=False, keep_last=is_random(model, x))
 
     def work(rows: slice) -> tuple[Tensor, Tensor]:
         labels = y[rows]

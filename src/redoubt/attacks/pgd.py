@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from redoubt.attacks import losses
-from redoubt.attacks.ascent import Climb, Objective, climb
-from redoubt.attacks.engine import AttackResult, Counted, Model, batched, predict
-from redoubt.attacks.eot import expectation, is_random, repeated
-from redoubt.attacks.finish import attack, finish
-from redoubt.attacks.projected import random_start as draw_start
+from redoubt.attacks.core import losses
+from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, predict
+from redoubt.attacks.core.entry_exit import attack, finish
+from redoubt.attacks.core.eot import expectation, is_random, repeated
+from redoubt.attacks.core.pgd_loop import Ascent, Objective, climb
+from redoubt.attacks.core.pgd_step import random_start as draw_start
 from redoubt.errors import RedoubtError, nearest
 from redoubt.seeds import generator
 
@@ -66,7 +66,7 @@ def pgd(
     plan = _Plan(loss, kappa, targets, restarts, steps, random_start)
     counted, lucky = expectation(model, eot), is_random(model, x)
     size = 2.5 * eps / max(steps, 1) if step_size is None else step_size
-    how = Climb(eps, norm, steps, size, stop=early_stop and not lucky, keep_last=lucky)
+    how = Ascent(eps, norm, steps, size, stop=early_stop and not lucky, keep_last=lucky)
     answer = counted if eot == 1 else counted.mean
     clean = predict(answer, x, batch_size) if plan.needs_clean or how.stop else None
     draws = generator(x.device, seed, "pgd")
@@ -125,7 +125,7 @@ def cw_pgd(
 
 
 def _climb(
-    model: Counted, objective, y: Tensor, x: Tensor, start: Tensor, rows: Tensor, how: Climb
+    model: Counted, objective, y: Tensor, x: Tensor, start: Tensor, rows: Tensor, how: Ascent
 ) -> tuple[Tensor, Tensor, Tensor]:
     labels = y[rows]
     wrong = lambda logits, live: logits.argmax(1) != labels[live]

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted
-from redoubt.attacks.finish import attack, finish, predictions
-from redoubt.attacks.projected import random_start, step
+from redoubt.attacks.core.engine import AttackResult, Counted
+from redoubt.attacks.core.entry_exit import attack, finish, predictions
+from redoubt.attacks.core.pgd_step import random_start, step
 from redoubt.errors import RedoubtError
 from redoubt.seeds import generator
 

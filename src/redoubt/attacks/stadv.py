@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from redoubt.attacks.engine import AttackResult, Counted, Model, batched, predict
-from redoubt.attacks.eot import expectation, is_random
-from redoubt.attacks.finish import attack, finish
-from redoubt.attacks.flow_search import OPTIMIZERS, Search
-from redoubt.attacks.losses import margin
+from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, predict
+from redoubt.attacks.core.entry_exit import attack, finish
+from redoubt.attacks.core.eot import expectation, is_random
+from redoubt.attacks.core.losses import margin
+from redoubt.attacks.stadv_optimizers import OPTIMIZERS, Search
 from redoubt.errors import RedoubtError, nearest
 from redoubt.seeds import generator
 

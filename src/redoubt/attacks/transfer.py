@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from redoubt import attacks
-from redoubt.attacks.engine import AttackResult, Counted, Model
-from redoubt.attacks.finish import attack as checked
-from redoubt.attacks.finish import finish
+from redoubt.attacks.core.engine import AttackResult, Counted, Model
+from redoubt.attacks.core.entry_exit import attack as checked
+from redoubt.attacks.core.entry_exit import finish
 from redoubt.errors import RedoubtError
 
 

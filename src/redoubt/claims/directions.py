@@ -8,7 +8,7 @@ import numpy as np
 
 from redoubt.claims.evidence import Evidence
 from redoubt.claims.schema import Comparison
-from redoubt.statistics import Interval, nrr, paired_means, paired_statistic
+from redoubt.statistics.intervals import Interval, nrr, paired_means, paired_statistic
 
 HOLDS, FAILS, OPEN = "direction holds", "direction fails", "not told apart"
 UNITS = {"seconds_per_epoch": ("s", 1.0), "metric": (None, 1.0)}  # others: points of accuracy

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from redoubt import results
-from redoubt.provenance import read_record
+from redoubt.evaluation import check_table
+from redoubt.records import results
+from redoubt.records.files import read_record
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Evidence:
     @cached_property
     def _failed(self) -> dict[tuple[str, str], list[str]]:
         found: dict[tuple[str, str], list[str]] = {}
-        checks = results.checks(list(self.result_files))
+        checks = check_table.table(list(self.result_files))
         for _, c in checks[~checks["passed"].astype(bool)].iterrows():
             run = f"{c['defense']}/{c['variant']}"
             text = f"{c['check']} of {run}/seed{c['seed']} ({c['why']}: {c['value']:.4g}, limit {c['limit']:.4g})"

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from redoubt.bits import unpack
 from redoubt.claims.evidence import Evidence
 from redoubt.claims.schema import Claim, Number
-from redoubt.statistics import Interval, nrr, paired_statistic
+from redoubt.records.packed_booleans import unpack
+from redoubt.statistics.intervals import Interval, nrr, paired_statistic
 
 
 def protocol(claim: Claim) -> dict[str, Any]:

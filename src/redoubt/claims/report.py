@@ -9,7 +9,7 @@ from redoubt.claims.evidence import Evidence
 from redoubt.claims.judge import judge
 from redoubt.claims.schema import VERDICTS, load_all
 from redoubt.errors import RedoubtError, nearest
-from redoubt.provenance import write_json
+from redoubt.records.files import write_json
 
 CAPTION = (
     "Every claim of the papers, worst verdict first. A direction is a difference in points of accuracy (or the unit "

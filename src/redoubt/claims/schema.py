@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from redoubt.config.load import parse, read_yaml
-from redoubt.config.schema import Radius, Strict
+from redoubt.config.schema import Radius
 from redoubt.errors import RedoubtError, nearest
+from redoubt.params import Strict
 
 VERDICTS = (
     "direction fails",

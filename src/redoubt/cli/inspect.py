@@ -15,7 +15,7 @@ def audit(
     run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
 ) -> None:
     """Train and attack a variant anew under audits/ and judge its record; exit 3 where it does not hold."""
-    from redoubt import audit as a
+    from redoubt.audit import rerun as a
     from redoubt.config import find_run
 
     where = device_of(device, threads)
@@ -29,7 +29,7 @@ def audit(
 @app.command()
 def verify(root: Root = Path()) -> None:
     """Check every hash in the ledger and the records; exit 1 where a file is not what was recorded."""
-    from redoubt import verify as v
+    from redoubt.audit import verify as v
 
     found = v.verify(root)
     print(v.summary(found))
@@ -46,7 +46,7 @@ def plan(
     cores: Annotated[int, typer.Option(min=1, help="for the shortest time that it could take")] = 8,
 ) -> None:
     """What Snakemake would run, why, how long it takes and how much disk; nothing runs."""
-    from redoubt import plan as p
+    from redoubt.workflow import plan as p
 
     planned = p.jobs(root, targets or [])
     if planned:
@@ -57,6 +57,6 @@ def plan(
 @app.command()
 def show(run: RunPath, root: Root = Path()) -> None:
     """One run in the terminal: settings, epochs, attacks, checks, provenance; /seedN behind it for one seed."""
-    from redoubt import show as s
+    from redoubt.reports import terminal as s
 
     terminal().print(s.render(root, run))

@@ -14,7 +14,7 @@ def offer(words: str):
     """What TAB offers; imported when TAB is pressed."""
 
     def offered(context: typer.Context, incomplete: str) -> list[str]:
-        from redoubt import completion
+        from redoubt.cli import completion
 
         return getattr(completion, f"complete_{words}")(context, incomplete)
 

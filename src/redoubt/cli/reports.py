@@ -20,7 +20,7 @@ def tables(
     claims: Annotated[Path | None, typer.Option(help="the judged claims, for a table of them")] = None,
 ) -> None:
     """Results to tables: csv, md, tex and html, and a list with their hashes."""
-    from redoubt import tables as t
+    from redoubt.reports import tables as t
 
     t.write(t.build(results, records or [], exhibits, claims), out, listing)
 
@@ -53,7 +53,7 @@ def site(
     reports: Annotated[Path, typer.Option(help="the folder with tables, figures, claims")] = Path("reports"),
 ) -> None:
     """The pages that open from disk, reports/index.html first, and what an archive has to know of them."""
-    from redoubt import site as s
+    from redoubt.reports import site as s
 
     s.write(reports, results, records or [])
 
@@ -64,7 +64,7 @@ def figures(
     listing: Annotated[Path, typer.Argument(help="the list to write")],
 ) -> None:
     """List every figure with its caption and hashes."""
-    from redoubt import figures as f
+    from redoubt.reports import figures as f
 
     f.listing(folder, listing)
 
@@ -75,16 +75,16 @@ def exhibits(
     root: Root = Path(),
 ) -> None:
     """List every table and figure of the papers: made by which study, or why not."""
-    from redoubt import exhibits as x
-    from redoubt.provenance import write_json
-    from redoubt.workflow import Plan
+    from redoubt.records.files import write_json
+    from redoubt.reports import exhibits as x
+    from redoubt.workflow.dag import Dag
 
-    write_json(listing, x.listing(Plan(root).held))
+    write_json(listing, x.listing(Dag(root).held))
 
 
 @app.command()
 def schema(root: Root = Path()) -> None:
     """Write studies/schema.json and the table of every defense's defaults, studies/defaults.md."""
-    from redoubt import documentation
+    from redoubt.config import documentation
 
     documentation.write(root)

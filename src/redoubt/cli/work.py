@@ -40,7 +40,7 @@ def train(
     """Train every seed of a variant: best and last weights and a record each."""
     from redoubt import data
     from redoubt.config import find_run
-    from redoubt.training import Trainer
+    from redoubt.training.trainer import Trainer
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
@@ -56,7 +56,7 @@ def attack(
     """Attack every seed of a variant with its study's suite: one result record each."""
     from redoubt import data
     from redoubt.config import find_run
-    from redoubt.evaluation import attack_run
+    from redoubt.evaluation.evaluator import attack_run
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
@@ -77,7 +77,7 @@ def record(
     mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
 ) -> None:
     """Prepare, train and attack a study in order of value, killed and continued at any point; exit 4: not done."""
-    from redoubt import record as r
+    from redoubt.workflow import record as r
 
     where = device_of(device, threads)
     if not r.record(root, study, where, minutes=minutes, out=out, weights=weights, mirror=mirror):
@@ -92,9 +92,9 @@ def pack(
     weights: Annotated[bool, typer.Option(help="checkpoints and resume files too")] = False,
 ) -> None:
     """What of a study has to travel, in parts below 60 MiB with their hashes."""
-    from redoubt import parcels
+    from redoubt.workflow import archive
 
-    print(parcels.pack(root, study, out, weights=weights))
+    print(archive.pack(root, study, out, weights=weights))
 
 
 @app.command()
@@ -102,6 +102,6 @@ def unpack(
     listing: Annotated[Path, typer.Argument(help="STUDY.pack.json, its parts beside it")], root: Root = Path()
 ) -> None:
     """Put the files of a parcel where they belong; refuses one of which a bit was changed."""
-    from redoubt import parcels
+    from redoubt.workflow import archive
 
-    print(f"{len(parcels.unpack(listing, root))} files")
+    print(f"{len(archive.unpack(listing, root))} files")

@@ -1,8 +1,9 @@
 """Typed configuration: `load_config`, `load_study`, and `Run`, one resolved cell of a study's grid."""
 
-from redoubt.config.load import load_config, load_study, studies
-from redoubt.config.runs import Run, Variant, attacks_of, find_run, named, resolve
+from redoubt.config.load import load_config, studies
+from redoubt.config.runs import Run, Variant, attacks_of, named, resolve
 from redoubt.config.schema import AttackSpec, Config, Study, Training
+from redoubt.config.studies import find_run, load_study
 
 __all__ = [
     "AttackSpec",

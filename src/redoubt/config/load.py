@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from redoubt.config.schema import Config, Study
+from redoubt.config.schema import Config
 from redoubt.errors import RedoubtError, nearest
 
 
@@ -66,19 +66,6 @@ def load_config(path: Path) -> Config:
                 nearest=nearest(name, known),
             )
     return config
-
-
-def load_study(path: Path) -> Study:
-    """One study, checked on its own and against the package: data sets, models, defenses, attacks."""
-    from redoubt.config.runs import check_study
-
-    study = parse(Study, read_yaml(path), path)
-    if study.name != path.stem:
-        raise RedoubtError(
-            "a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem
-        )
-    check_study(study, path)
-    return study
 
 
 def parse(model: type[BaseModel], content: Any, path: Path | str, at: str = "") -> Any:

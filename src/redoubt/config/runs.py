@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from redoubt.config.load import load_study, parse
+from redoubt import defenses
+from redoubt.config.load import parse
 from redoubt.config.schema import AttackSpec, Study, Training, VariantSpec
-from redoubt.errors import RedoubtError, nearest
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,6 @@ def resolve(study: Study, file: Path | str = "study") -> list[Variant]:
 
 
 def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Path | str) -> Variant:
-    from redoubt import defenses
-
     grid = study.defenses[defense]
     kind = defenses.get(defense)
     key = f"defenses.{defense}.variants.{name}"
@@ -119,55 +117,6 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
     )
 
 
-def check_study(study: Study, file: Path) -> None:
-    """Names in a study that the package does not have, before anything runs."""
-    from redoubt import attacks, data, defenses, models
-
-    def known(what: str, name: str, names: list[str], key: str) -> None:
-        if name not in names:
-            raise RedoubtError(
-                f"unknown {what}", file=file, key=key, value=name, allowed=names, nearest=nearest(name, names)
-            )
-
-    known("data set", study.data.name, data.names(), "data.name")
-    known("classifier", study.architecture.name, models.names(), "architecture.name")
-    for defense in study.defenses:
-        known("defense", defense, defenses.names(), "defenses")
-    variants = {v.name: v for v in resolve(study, file)}
-    for v in variants.values():
-        place = f"defenses.{v.defense}.variants.{v.variant}.architecture.name"
-        known("classifier", v.architecture["name"], models.names(), place)
-        if v.starts_from:
-            known("variant to start from", v.starts_from, list(variants), f"defenses.{v.defense}")
-            if missing := set(v.seeds) - set(variants[v.starts_from].seeds):
-                raise RedoubtError(
-                    f"{v.starts_from} is not trained with the seeds that {v.name} starts from",
-                    file=file,
-                    key=f"defenses.{v.defense}.variants.{v.variant}.seeds",
-                    value=sorted(missing),
-                    allowed=variants[v.starts_from].seeds,
-                )
-    for name, spec in study.evaluation.attacks.items():
-        key = f"evaluation.attacks.{name}"
-        known("attack", spec.attack, attacks.names(), f"{key}.attack")
-        accepted = sorted(attacks.parameters(spec.attack))
-        for setting in spec.params:
-            known(f"setting of {spec.attack}", setting, accepted, f"{key}.params")
-        if spec.surrogate:
-            known("surrogate", spec.surrogate, list(variants), f"{key}.surrogate")
-        _matched(spec.runs, variants, file, f"{key}.runs")
-    _matched(study.evaluation.probes, variants, file, "evaluation.probes")
-
-
-def _matched(patterns: tuple[str, ...], variants: dict[str, Variant], file: Path, key: str) -> None:
-    for pattern in patterns:
-        if not fnmatch.filter(variants, pattern.removeprefix("!")):
-            raise RedoubtError(
-                "no variant has such a name", file=file, key=key, value=pattern, allowed=list(variants),
-                nearest=nearest(pattern.removeprefix("!"), variants),
-            )  # fmt: skip
-
-
 def named(patterns: tuple[str, ...], name: str) -> bool:
     """Whether `defense/variant` matches a pattern and none of those that begin with `!`."""
     out = [p[1:] for p in patterns if p.startswith("!")]
@@ -189,16 +138,3 @@ def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpe
             label = f"{name}@{eps:.4g}" if isinstance(spec.eps, tuple) else name
             found[label] = spec.model_copy(update={"eps": eps, "norm": spec.norm or study.threat.norm})
     return found
-
-
-def find_run(root: Path, path: str) -> tuple[Study, Variant]:
-    """The study and the variant that `study/defense/variant` names.
-
-    Raises:
-        RedoubtError: no such study or variant; names the nearest.
-    """
-    study = load_study(root / "studies" / f"{path.split('/')[0]}.yaml")
-    variants = {v.path: v for v in resolve(study)}
-    if path not in variants:
-        raise RedoubtError("unknown run", value=path, allowed=list(variants), nearest=nearest(path, variants))
-    return study, variants[path]

@@ -3,7 +3,9 @@
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from redoubt.params import Strict
 
 Depth = Literal["scratch", "checkpoints", "results"]
 NAME = r"^[a-z][a-z0-9_]*$"
@@ -18,17 +20,6 @@ def _number(value: object) -> object:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Radius = Annotated[float, BeforeValidator(_number), Field(ge=0)]
-
-
-def hyper(default: Any, source: str, **constraints: Any) -> Any:
-    """A hyper-parameter of a defense: its default, where that comes from, and what is allowed."""
-    return Field(default, json_schema_extra={"source": source}, **constraints)
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; a loaded configuration does not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Sourced(Strict):

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from redoubt.attacks.engine import evaluating
-from redoubt.attacks.projected import random_start
+from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.pgd_step import random_start
 from redoubt.defenses.base import Batch, InnerAttack, State, hyper
 from redoubt.defenses.vaft import Vaft
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from redoubt import models
-from redoubt.attacks.engine import evaluating
-from redoubt.attacks.projected import ascend, random_start
-from redoubt.config.schema import Strict, hyper
+from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.pgd_step import ascend, random_start
+from redoubt.params import Strict, hyper
 
 __all__ = ["Batch", "Defense", "InnerAttack", "NoParams", "State", "View", "hyper"]
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from redoubt.attacks.bpda import hard_mask
-from redoubt.config.schema import Strict, hyper
+from redoubt.attacks.core.bpda import hard_mask
+from redoubt.params import Strict, hyper
 from redoubt.seeds import generator
 
 DESIGN = "ours: re-design, not stated in what is public of the paper"

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from redoubt import models
-from redoubt.attacks import losses
-from redoubt.attacks.engine import evaluating, frozen
-from redoubt.attacks.projected import ascend
+from redoubt.attacks.core import losses
+from redoubt.attacks.core.engine import evaluating, frozen
+from redoubt.attacks.core.pgd_step import ascend
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, View, hyper
 from redoubt.defenses.pixel_surgery import DESIGN, Surgery, SurgeryParams
 from redoubt.defenses.purifier import Guarded

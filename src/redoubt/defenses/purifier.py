@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt import models
-from redoubt.attacks.bpda import with_backward
-from redoubt.attacks.engine import frozen
-from redoubt.config.schema import Strict
+from redoubt.attacks.core.bpda import with_backward
+from redoubt.attacks.core.engine import frozen
 from redoubt.defenses.base import Batch, Defense, State, View, hyper
 from redoubt.models.patch_discriminator import patch_discriminator
 from redoubt.models.purified import Purification, Purified
 from redoubt.models.random_transforms import Kind, Masks, RandomTransform
 from redoubt.models.spectral import discriminator_hinge, generator_hinge
+from redoubt.params import Strict
 
 if TYPE_CHECKING:
     from redoubt.models.inpainter import Inpainter

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from redoubt.attacks.bpda import replace_gradient
+from redoubt.attacks.core.bpda import replace_gradient
 from redoubt.defenses.pixel_surgery import Surgery
 from redoubt.models.extrapolator import Extrapolator
 

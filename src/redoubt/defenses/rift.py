@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from redoubt.attacks.engine import evaluating
+from redoubt.attacks.core.engine import evaluating
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.vaft import WithStart
 from redoubt.errors import RedoubtError, nearest

@@ -6,8 +6,8 @@ FGSM-RS: Wong, Rice, Kolter, ICLR 2020 (arXiv 2001.03994). N-FGSM: de Jorge et a
 import torch.nn.functional as F
 from torch import Tensor
 
-from redoubt.attacks.engine import evaluating
-from redoubt.attacks.projected import ascend, random_start
+from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.defenses.base import Batch, State, hyper
 from redoubt.defenses.uiat import InverseAlignment, InverseParams
 

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from redoubt.attacks.engine import evaluating
-from redoubt.attacks.projected import ascend, random_start
-from redoubt.config.schema import Strict
+from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
+from redoubt.params import Strict
 
 THIRD_PARTY = "third party: AdverRobust, utils_train_baseline.py"
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from redoubt.analysis.features import gap
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State
+from redoubt.models.features import gap
 
 
 class WithStart(nn.Module):

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from redoubt.attacks.core.engine import AttackResult, Counted, Model
+from redoubt.attacks.core.entry_exit import attack, finish
 from redoubt.attacks.corruptions import blur, digital, noise, published, weather
-from redoubt.attacks.engine import AttackResult, Counted, Model
-from redoubt.attacks.finish import attack, finish
 from redoubt.errors import RedoubtError, nearest
 from redoubt.seeds import derive
 

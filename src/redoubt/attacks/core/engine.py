@@ -1,0 +1,248 @@
+"""What every attack shares: the checked entry, frozen models, input gradients, counted passes, results.
+
+An attack is a function
+
+    attack(model, x, y, *, eps, norm="linf", seed=0, batch_size=512, ...) -> AttackResult
+
+on any callable `model` from [0, 1] pixels (N, C, H, W) to logits (N, K). It never changes the model, works on
+the examples that still stand, and is judged on fresh float32 predictions.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from redoubt.attacks.core.affine_batch_norm import affine_norms
+from redoubt.errors import RedoubtError, nearest
+
+NORMS = ("linf", "l2")
+PROBE = 8  # images on which a model's answers are looked at before an attack
+Model = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack found, one entry an example.
+
+    Attributes:
+        x_adv: (N, C, H, W) in [0, 1], on the device of the input; the strongest point found for each example.
+        correct: (N,) bool, True where the model still gives the true label at `x_adv`.
+        forward: forward passes, counted in images.
+        backward: backward passes, counted in images.
+        calls: forward and backward calls of the model, whatever the batch size.
+        info: what this attack alone can say, e.g. survivors after each stage.
+    """
+
+    x_adv: Tensor
+    correct: Tensor
+    forward: int = 0
+    backward: int = 0
+    calls: tuple[int, int] = (0, 0)
+    info: dict = field(default_factory=dict)
+
+
+class Counted:
+    """A model that counts its passes; gradients are taken through `value_and_gradient` so they count too."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.forward = self.backward = self.forward_calls = self.backward_calls = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.forward += len(x)
+        self.forward_calls += 1
+        return self.model(x)
+
+    def value_and_gradient(
+        self, loss: Callable[[Tensor], Tensor], x: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One forward and one backward pass.
+
+        Args:
+            loss: logits (N, K) -> per-example loss (N,).
+            x: (N, C, H, W).
+
+        Returns:
+            (loss (N,), gradient of its sum with respect to x, logits (N, K)), all detached.
+        """
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self(x)
+            each = loss(logits)
+            (gradient,) = torch.autograd.grad(each.sum(), x)
+        self.backward += len(x)
+        self.backward_calls += 1
+        return each.detach(), gradient, logits.detach()
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        return self.forward_calls, self.backward_calls
+
+
+@contextlib.contextmanager
+def frozen(model: Model) -> Iterator[None]:
+    """No parameter of `model` asks for a gradient inside; the flags come back after. The mode is left alone."""
+    parameters = [p for p in model.parameters() if p.requires_grad] if isinstance(model, nn.Module) else []
+    for p in parameters:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in parameters:
+            p.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode and no parameter gradients inside, every submodule's mode restored after: attacks in training."""
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        with frozen(model), affine_norms(model):
+            yield
+    finally:
+        for m, mode in modes:
+            m.training = mode
+
+
+def check_input(model: Model, x: Tensor, y: Tensor, eps: float, norm: str) -> None:
+    """Refuse what would give a wrong number.
+
+    Raises:
+        RedoubtError: pixels outside [0, 1] or not finite, labels out of range, a model in train mode, a
+            negative radius, an unknown norm, shapes that do not belong together, or a model that answers with
+            something else than finite logits of two or more classes.
+    """
+    if norm not in NORMS:
+        raise RedoubtError("unknown norm", value=norm, allowed=NORMS, nearest=nearest(norm, NORMS))
+    if not eps >= 0:
+        raise RedoubtError("the radius of an attack must be 0 or more", key="eps", value=eps)
+    if x.ndim != 4 or y.shape != x.shape[:1]:
+        raise RedoubtError(
+            "images and labels do not belong together",
+            value=f"x {tuple(x.shape)}, y {tuple(y.shape)}",
+            allowed="x (N, C, H, W) and y (N,)",
+        )
+    if isinstance(model, nn.Module) and any(m.training for m in model.modules()):
+        raise RedoubtError(
+            "the model is in train mode: its answers depend on the batch", hint="call model.eval() first"
+        )
+    if len(x) == 0:
+        return
+    if not torch.isfinite(x).all() or x.min() < 0 or x.max() > 1:
+        raise RedoubtError(
+            "images must be finite pixels in [0, 1]", value=f"{x.min().item():.4g} to {x.max().item():.4g}"
+        )
+    with torch.no_grad():
+        logits = model(x[:PROBE])
+    check_logits(logits)
+    classes = logits.shape[-1]
+    if classes < 2:
+        raise RedoubtError(
+            "a model with one class cannot be attacked", value=classes, allowed="2 or more logits"
+        )
+    if y.dtype.is_floating_point or y.min() < 0 or y.max() >= classes:
+        raise RedoubtError(
+            "labels out of range",
+            value=f"{y.min().item()} to {y.max().item()}",
+            allowed=f"0 to {classes - 1}",
+        )
+
+
+def check_logits(logits: Tensor) -> None:
+    """Refuse answers that are no logits.
+
+    Raises:
+        RedoubtError: not (N, K), not finite, or probabilities. Cross-entropy takes the softmax of what it gets, and
+            that of a softmax has gradients that are far too small: an attack would seem to fail.
+    """
+    if logits.ndim != 2:
+        raise RedoubtError("a model must answer with one row of logits an image", value=tuple(logits.shape))
+    if not torch.isfinite(logits).all():
+        bad = int((~torch.isfinite(logits)).any(1).sum())
+        raise RedoubtError(
+            "the model answers with NaN or infinite logits: its robustness cannot be measured",
+            value=f"{bad} of {len(logits)} images",
+        )
+    # One row may sum to one by accident; a single class is another error.
+    if logits.shape[1] > 1 and logits.min() >= 0 and ((logits.sum(1) - 1).abs() < 1e-4).all():
+        raise RedoubtError(
+            "the model answers with probabilities, not logits: their gradients mislead every attack",
+            hint="return logits, or wrap it in redoubt.attacks.core.engine.from_probabilities",
+        )
+
+
+class _LogProbabilities(nn.Module):
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.model(x)
+        return p.clamp_min(torch.finfo(p.dtype).tiny).log()
+
+
+def from_probabilities(model: nn.Module) -> nn.Module:
+    """A model of probabilities (N, K) as one of logits: log p differs from the logits by a constant a row only.
+
+    Where a probability has underflowed to 0 the gradient is lost: attack the logits themselves if you can.
+    """
+    return _LogProbabilities(model).train(model.training)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has an error of its own; the CPU allocator only says so in its text."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_size: int):
+    """`work` over slices of at most `batch_size` of n > 0 examples, its tensors concatenated.
+
+    Where memory runs out the batch is halved and the slice done again. The passes of a failed slice stay counted.
+
+    Raises:
+        RedoubtError: memory runs out on a single example.
+    """
+    parts, start = [], 0
+    while start < n:
+        try:
+            parts.append(work(slice(start, min(start + batch_size, n))))
+            start += batch_size
+            continue
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # Outside the except block: the exception held on to the failed slice's tensors.
+        if batch_size == 1:
+            raise RedoubtError(
+                "out of memory with a single image", hint="use a larger device or a smaller model"
+            )
+        batch_size = max(1, min(batch_size, n) // 2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    return tuple(torch.cat(p) for p in zip(*parts, strict=True))
+
+
+def predict(model: Model, x: Tensor, batch_size: int) -> Tensor:
+    """(N, K) logits of x (N, C, H, W), in float32 even under autocast.
+
+    Raises:
+        RedoubtError: see `check_logits`.
+    """
+    if not len(x):
+        return x.new_empty(0, 1)  # no answer was seen: the number of classes is unknown
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        logits = batched(lambda rows: model(x[rows].float()), len(x), batch_size)
+    check_logits(logits)
+    return logits
+
+
+def distance(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
+    """(N,) distance of each perturbed image from its original, in `norm`."""
+    delta = (x_adv - x).flatten(1)
+    return delta.abs().amax(1) if norm == "linf" else delta.norm(dim=1)

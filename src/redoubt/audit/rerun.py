@@ -1,0 +1,223 @@
+"""`redoubt audit STUDY/DEFENSE/VARIANT`: one ablation made anew in audits/, and held against its record.
+
+Writes `audits/STUDY/DEFENSE/VARIANT/audit.json` (the verdict and everything it rests on) and `audit.md` (the same to
+read), beside the weights and result records that it made. Nothing outside that folder is written. Runs that the
+variant starts from, or whose gradients are transferred to it, are trained anew too: a verdict rests on no recorded
+weights. Of a study without recorded weights, the hashes inside its result records are what the new ones are held
+against.
+"""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from redoubt import data
+from redoubt.audit import differences
+from redoubt.config import Run, Study, Variant, attacks_of, find_run
+from redoubt.errors import RedoubtError
+from redoubt.evaluation.evaluator import attack_run, path_of
+from redoubt.records import results
+from redoubt.records.files import read_record, sha256, write_record, write_whole
+from redoubt.records.provenance import provenance
+from redoubt.training.trainer import Trainer
+
+JUDGED = ("attack", "checkpoint", "view", "surrogate", "role", "norm", "eps", "params", "seed", "n")
+IMAGES = ("name", "sha256", "indices_sha256", "n")
+
+
+def folder(root: Path, run: str) -> Path:
+    """Where the audit of `study/defense/variant` lies; it is laid out as a project is."""
+    return root / "audits" / run
+
+
+def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]:
+    """Trains and attacks a variant anew, compares, writes and returns the verdict.
+
+    Raises:
+        RedoubtError: nothing is recorded for the variant, a record was changed, or the images are not prepared.
+    """
+    started = time.time()
+    study, variant = find_run(root, run)
+    recorded = {s: results.read(_result(root, variant.run(s))) for s in seeds}
+    needed = needs(study, variant, seeds)
+    trained = {r.path: weights_record(root, r) for r in needed}
+    dataset = data.load(root / "data" / study.name)
+    where = folder(root, run)
+    _clear(where)
+    (where / "studies").mkdir(parents=True, exist_ok=True)
+    shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
+    for r in needed:
+        Trainer(where, r, dataset, device).train()
+    for s in seeds:
+        attack_run(where, study, variant.run(s), dataset, device)
+    audited = {s: results.read(path_of(where, variant.run(s))) for s in seeds}
+    anew = {path: weights_record(where, r) for path, r in zip(trained, needed, strict=True)}
+    found = compare(recorded, audited, trained, anew)
+    tidy = [results.frame([path_of(at, variant.run(s)) for s in seeds]) for at in (root, where)]
+    found["evaluations"] = differences.evaluations(*tidy)
+    word, why = differences.verdict(found)
+    report = {
+        "schema": 1, "run": run, "seeds": seeds, "verdict": word, "why": why,
+        "margin_points": 100 * differences.MARGIN, "compared_with": _sources(root, variant, seeds, trained), **found,
+        "recorded_commit": recorded[seeds[0]]["provenance"]["commit"], "provenance": provenance(started, device),
+    }  # fmt: skip
+    write_record(where / "audit.json", report)
+    write_whole(where / "audit.md", summary(report).encode())
+    return report
+
+
+def _clear(where: Path) -> None:
+    """Drops an earlier audit; what an interrupted one left of a training is gone on with."""
+    for path in sorted(where.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        elif path.is_file() and path.name != "resume.pt":
+            path.unlink()
+
+
+def needs(study: Study, variant: Variant, seeds: list[int]) -> list[Run]:
+    """The runs that have to be trained for these seeds of a variant, each after those that it needs."""
+    found: dict[str, Run] = {}
+
+    def add(run: Run) -> None:
+        if run.of.starts_from:
+            _, start = _named(study, run.of.starts_from)
+            add(start.run(run.seed))
+        found.setdefault(run.path, run)
+
+    for seed in seeds:
+        add(variant.run(seed))
+        for spec in attacks_of(study, variant, seed).values():
+            if spec.surrogate:
+                _, other = _named(study, spec.surrogate)
+                add(other.run(other.seeds[0]))
+    return list(found.values())
+
+
+def _named(study: Study, name: str) -> tuple[Study, Variant]:
+    from redoubt.config import resolve
+
+    return study, next(v for v in resolve(study) if v.name == name)
+
+
+def _result(root: Path, run: Run) -> Path:
+    path = path_of(root, run)
+    if not path.is_file():
+        raise RedoubtError(
+            "nothing is recorded to audit", file=path, hint=f"snakemake --cores 1 {path.relative_to(root)}"
+        )
+    return path
+
+
+def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
+    """What is recorded of a run's training: from its training record, else from its result record, else None.
+
+    Raises:
+        RedoubtError: a file is not what its record says, or the two records speak of different weights.
+    """
+    from redoubt.training import checkpoints
+
+    path, result = checkpoints.folder(root, run) / "record.json", path_of(root, run)
+    judged = results.read(result) if result.is_file() else None
+    record = read_record(path, f"redoubt train {run.of.path}") if path.is_file() else None
+    hashed = (
+        {f"{which}.safetensors": c["sha256"] for which, c in judged["checkpoints"].items()} if judged else {}
+    )
+    if record is None:
+        return {"file": result, "files": hashed, "config": judged["config"], "history": None,
+                **judged["training"]} if judged else None  # fmt: skip
+    for name, digest in record["files"].items():
+        here = path.with_name(name)
+        if here.is_file() and sha256(here) != digest:
+            raise RedoubtError("this checkpoint is not the one that its record describes", file=here,
+                               value=sha256(here), allowed=digest, hint=f"dvc pull {here}")  # fmt: skip
+        if hashed.get(name, digest) != digest:
+            raise RedoubtError("this result is of other weights than the recorded ones", file=result,
+                               key=f"checkpoints.{name}", value=hashed[name], allowed=digest,
+                               hint=f"redoubt attack {run.of.path}")  # fmt: skip
+    return {
+        "file": path,
+        **{k: record[k] for k in ("files", "config", "history", "fingerprint", "provenance")},
+    }
+
+
+def compare(recorded: dict, audited: dict, trained: dict, anew: dict) -> dict[str, Any]:
+    """What differs between records of equal runs: by seed the results, by path the trainings."""
+    known = {path: t for path, t in trained.items() if t}
+    pairs = [(recorded[s], audited[s]) for s in recorded]
+    trainings = [(known[path], anew[path]) for path in known]
+    configs = [(old["config"], new["config"]) for old, new in trainings]
+    return {
+        "weights": [row for path in known for row in differences.weights(path, known[path], anew[path])],
+        "epochs": {path: differences.epochs(known[path], anew[path]) for path in known},
+        "checks": _rows(_each(pairs, lambda r: {c["name"]: [c["value"], c["passed"]] for c in r["checks"]})),
+        "differs": {
+            "settings": _rows(configs + _each(pairs, _settings)),
+            "data": _rows(_each(pairs, lambda r: {k: r["data"][k] for k in IMAGES})),
+            "code": sorted({
+                file
+                for old, new in [*trainings, *pairs]
+                for file in differences.modules(old["fingerprint"], new["fingerprint"])
+            }),
+            "environment": _rows(_each(trainings + pairs, lambda r: differences.environment(r["provenance"]))),
+        },
+    }  # fmt: skip
+
+
+def _settings(record: dict[str, Any]) -> dict[str, Any]:
+    faced = {e["name"]: {k: e[k] for k in JUDGED} for e in record["evaluations"]}
+    return {**record["config"], "evaluation": record["fingerprint"]["config"], "attacks": faced}
+
+
+def _each(pairs: list[tuple[dict, dict]], part) -> list[tuple[dict, dict]]:
+    return [(part(old), part(new)) for old, new in pairs]
+
+
+def _rows(pairs: list[tuple[dict, dict]]) -> list[dict[str, Any]]:
+    """The differences of all pairs, each once."""
+    found = [row for old, new in pairs for row in differences.changed(old, new)]
+    return list({str(row): row for row in found}.values())
+
+
+def _sources(root: Path, variant: Variant, seeds: list[int], trained: dict) -> list[dict[str, str]]:
+    files = [path_of(root, variant.run(s)) for s in seeds] + [t["file"] for t in trained.values() if t]
+    return [{"file": f.relative_to(root).as_posix(), "sha256": sha256(f)} for f in dict.fromkeys(files)]
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The audit as Markdown."""
+    seeds, why = ", ".join(map(str, report["seeds"])), report["why"][0].upper() + report["why"][1:]
+    lines = [
+        f"# {report['run']}: {report['verdict']}",
+        "",
+        f"{why}. Seeds: {seeds}.",
+        "",
+    ]
+    lines += [
+        "| evaluation | role | images | recorded % | audited % | images that differ | difference, points |"
+    ]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
+    for e in report["evaluations"]:
+        if not e["comparable"]:
+            lines.append(f"| {e['name']} | {e['role']} | not the same evaluation | | | | |")
+            continue
+        cells = [e["name"], e["role"], f"{len(e['seeds'])} x {e['n']}", f"{100 * e['recorded']:.2f}",
+                 f"{100 * e['audited']:.2f}", str(e["disagreements"]),
+                 f"{100 * e['difference']:+.2f} [{100 * e['low']:+.2f}, {100 * e['high']:+.2f}]"]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "Weights:", ""]
+    for w in report["weights"]:
+        lines.append(f"- {w['run']}/{w['file']}: {'the same bytes' if w['same'] else 'other bytes'}")
+    for path, found in report["epochs"].items():
+        words = "not recorded here" if found is None else f"{len(found)} epochs differ" if found else "equal"
+        lines.append(f"- {path}, training metrics: {words}")
+    lines += ["", "What differs:", ""]
+    rows = [f"- {kind}: {r['key']}: {r['recorded']} -> {r['audited']}"
+            for kind in ("settings", "data", "environment") for r in report["differs"][kind]]  # fmt: skip
+    rows += [f"- code: {file}" for file in report["differs"]["code"]]
+    rows += [f"- check: {r['key']}: {r['recorded']} -> {r['audited']}" for r in report["checks"]]
+    commits = report["recorded_commit"], report["provenance"]["commit"]
+    if all(commits) and commits[0] != commits[1]:
+        rows.append(f"- commit: `git diff {commits[0][:12]} {commits[1][:12]} -- src studies`")
+    return "\n".join([*lines, *(rows or ["- nothing"]), ""])

@@ -1,0 +1,216 @@
+"""`redoubt verify`: every hash that the ledger and the records hold against the files that are here.
+
+bad     a file is not what was recorded: changed, cut short, or swapped. The command then exits with 1.
+stale   whole, but made with other settings or code than today's; Snakemake would make it again.
+absent  recorded and not here: `dvc pull` brings it.
+
+A hash shows damage and careless editing, not a forger who writes new hashes too: that takes `redoubt audit`, or the
+history of the repository.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redoubt import data
+from redoubt.audit import staleness
+from redoubt.config.load import read_yaml
+from redoubt.errors import RedoubtError
+from redoubt.records import results
+from redoubt.records.files import read_json, read_record, sha256
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of one file: `state` is good, bad, stale or absent, and `why` says what is wrong."""
+
+    kind: str
+    file: str
+    state: str
+    why: str = ""
+
+
+def verify(root: Path) -> list[Finding]:
+    """Every finding, in the order ledger, images, weights, results, reports, audits."""
+    staleness.forget()
+    parts = (ledger, images, weights, judged, reports, audits)
+    return [finding for part in parts for finding in part(root)]
+
+
+def ledger(root: Path) -> Iterator[Finding]:
+    """What `dvc.lock` lists: files by their md5, folders by the md5 of their listing."""
+    path = root / "dvc.lock"
+    if not path.is_file():
+        yield Finding("ledger", "dvc.lock", "absent", "nothing is recorded with DVC yet: make record")
+        return
+    try:
+        stages = read_yaml(path)["stages"].values()
+        outs = [(out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ())]
+    except (RedoubtError, KeyError, TypeError, AttributeError) as error:
+        yield Finding("ledger", "dvc.lock", "bad", f"this is not a ledger: {error}")
+        return
+    for name, recorded in outs:
+        here = root / name
+        if not here.exists():
+            yield Finding("ledger", name, "absent", "dvc pull")
+        elif (_folder_md5(here) if here.is_dir() else _md5(here)) == recorded:
+            yield Finding("ledger", name, "good")
+        else:
+            yield Finding("ledger", name, "bad", f"not what dvc.lock records{_named(root, here, recorded)}")
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _folder_md5(folder: Path) -> str:
+    """DVC's hash of a folder: of the JSON list of its files by relative path."""
+    rows = [{"md5": m, "relpath": p} for p, m in sorted(_listing(folder).items())]
+    return f"{hashlib.md5(json.dumps(rows, sort_keys=True).encode()).hexdigest()}.dir"
+
+
+def _listing(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): _md5(p) for p in folder.rglob("*") if p.is_file()}
+
+
+def _named(root: Path, here: Path, recorded: str) -> str:
+    """Which files of a folder differ, where DVC's cache still holds the recorded listing."""
+    listed = root / ".dvc" / "cache" / "files" / "md5" / recorded[:2] / recorded[2:]
+    if not here.is_dir() or not listed.is_file():
+        return ""
+    old, new = {r["relpath"]: r["md5"] for r in json.loads(listed.read_text())}, _listing(here)
+    return ": " + ", ".join(sorted(p for p in {*old, *new} if old.get(p) != new.get(p)))
+
+
+def images(root: Path) -> Iterator[Finding]:
+    """Every prepared data set: all its files against the hashes in its record."""
+    for path in sorted(root.glob("data/*/record.json")):
+        try:
+            data.load(path.parent)
+            yield Finding("images", _name(root, path.parent), "good")
+        except RedoubtError as error:
+            yield Finding("images", _name(root, Path(error.file or path)), "bad", error.what)
+
+
+def weights(root: Path) -> Iterator[Finding]:
+    """Every training record against its own hash, its checkpoints, and today's settings and code."""
+    for path in sorted(root.glob("checkpoints/*/*/*/seed*/record.json")):
+        name = _name(root, path)
+        try:
+            record = read_record(path, "redoubt train")
+        except RedoubtError as error:
+            yield Finding("weights", name, "bad", error.what)
+            continue
+        for file, digest in record["files"].items():
+            here = path.with_name(file)
+            state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
+            why = {"absent": "dvc pull", "bad": f"not the file that {name} describes"}.get(state, "")
+            yield Finding("weights", _name(root, here), state, why)
+        place = "/".join(path.parts[-5:-1])
+        if _run(record) != place:
+            yield Finding("weights", name, "bad", f"lies in another run's place: it is of {_run(record)}")
+        else:
+            yield _aged("weights", name, staleness.of_training(root, record))
+
+
+def judged(root: Path) -> Iterator[Finding]:
+    """Every result record: its own hash, bits against counts, and the weights and images that it names."""
+    for path in sorted(root.glob("results/*/*/*/seed*.json")):
+        name = _name(root, path)
+        try:
+            record = results.read(path)
+        except RedoubtError as error:
+            yield Finding("results", name, "bad", error.what)
+            continue
+        aged = staleness.of_result(root, record)
+        broken = _other_weights(root, record) + ([] if aged else _other_images(root, record))
+        yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
+
+
+def _other_weights(root: Path, record: dict[str, Any]) -> list[str]:
+    """Checkpoints whose recorded hash is not the one that the result was measured on."""
+    found = []
+    for which, used in record["checkpoints"].items():
+        trained = root / Path(used["path"]).with_name("record.json")
+        try:
+            files = read_record(trained, "")["files"] if trained.is_file() else {}
+        except RedoubtError:  # reported where the weights are verified
+            continue
+        if files and files.get(f"{which}.safetensors") != used["sha256"]:
+            found.append(f"measured on other weights than {used['path']}")
+    return found
+
+
+def _other_images(root: Path, record: dict[str, Any]) -> list[str]:
+    path = root / "data" / record["run"]["study"] / "record.json"
+    try:
+        prepared = data.load(path.parent, verify=False) if path.is_file() else None
+    except RedoubtError:  # reported where the images are verified
+        return []
+    used = record["data"]
+    if prepared is None or (prepared.sha256, prepared.record["splits"][used["split"]]["indices_sha256"]) == (
+        used["sha256"],
+        used["indices_sha256"],
+    ):
+        return []
+    return [f"measured on other images than {_name(root, path.parent)} holds"]
+
+
+def reports(root: Path) -> Iterator[Finding]:
+    """The tables and figures that the two lists name."""
+    for listing, key, place in (("all_tables", "tables", "table"), ("all_figures", "figures", "figure")):
+        path = root / "reports" / listing
+        if not path.is_file():
+            continue
+        try:
+            entries = read_json(path, f"snakemake reports/{listing}")[key]
+            listed = {f"{e[place]}.{kind}": h for e in entries for kind, h in e["sha256"].items()}
+        except (RedoubtError, KeyError, TypeError, AttributeError) as error:
+            yield Finding("reports", _name(root, path), "bad", f"this is not a list of {key}: {error}")
+            continue
+        for name, digest in listed.items():
+            here = root / "reports" / key / name
+            state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
+            why = {
+                "absent": f"snakemake reports/{listing}",
+                "bad": f"not the file that reports/{listing} lists",
+            }
+            yield Finding("reports", _name(root, here), state, why.get(state, ""))
+
+
+def audits(root: Path) -> Iterator[Finding]:
+    """The verdicts of audits against their own hash."""
+    for path in sorted(root.glob("audits/*/*/*/audit.json")):
+        try:
+            read_record(path, "redoubt audit")
+            yield Finding("audits", _name(root, path), "good")
+        except RedoubtError as error:
+            yield Finding("audits", _name(root, path), "bad", error.what)
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _run(record: dict[str, Any]) -> str:
+    run = record["run"]
+    return f"{run['study']}/{run['defense']}/{run['variant']}/seed{run['seed']}"
+
+
+def _aged(kind: str, name: str, aged: list[str]) -> Finding:
+    return Finding(kind, name, "stale" if aged else "good", "; ".join(aged))
+
+
+def summary(findings: list[Finding]) -> str:
+    """What is not good, a line each, and how many files of each kind are in which state."""
+    lines = [f"{f.state:7}{f.file}: {f.why}" for f in findings if f.state != "good"]
+    counts = Counter((f.kind, f.state) for f in findings)
+    for kind in dict.fromkeys(f.kind for f in findings):
+        states = [f"{counts[kind, s]} {s}" for s in ("good", "stale", "absent", "bad") if counts[kind, s]]
+        lines.append(f"{kind}: {', '.join(states)}")
+    return "\n".join(lines or ["nothing is recorded here yet"])

@@ -1,0 +1,84 @@
+"""A study's file -> a checked study, and the variant that a path names."""
+
+import fnmatch
+from pathlib import Path
+
+from redoubt import attacks, data, defenses, models
+from redoubt.config.load import parse, read_yaml
+from redoubt.config.runs import Variant, resolve
+from redoubt.config.schema import Study
+from redoubt.errors import RedoubtError, nearest
+
+
+def load_study(path: Path) -> Study:
+    """One study, checked on its own and against the package: data sets, models, defenses, attacks."""
+    from redoubt.config.studies import check_study
+
+    study = parse(Study, read_yaml(path), path)
+    if study.name != path.stem:
+        raise RedoubtError(
+            "a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem
+        )
+    check_study(study, path)
+    return study
+
+
+def find_run(root: Path, path: str) -> tuple[Study, Variant]:
+    """The study and the variant that `study/defense/variant` names.
+
+    Raises:
+        RedoubtError: no such study or variant; names the nearest.
+    """
+    study = load_study(root / "studies" / f"{path.split('/')[0]}.yaml")
+    variants = {v.path: v for v in resolve(study)}
+    if path not in variants:
+        raise RedoubtError("unknown run", value=path, allowed=list(variants), nearest=nearest(path, variants))
+    return study, variants[path]
+
+
+def check_study(study: Study, file: Path) -> None:
+    """Names in a study that the package does not have, before anything runs."""
+
+    def known(what: str, name: str, names: list[str], key: str) -> None:
+        if name not in names:
+            raise RedoubtError(
+                f"unknown {what}", file=file, key=key, value=name, allowed=names, nearest=nearest(name, names)
+            )
+
+    known("data set", study.data.name, data.names(), "data.name")
+    known("classifier", study.architecture.name, models.names(), "architecture.name")
+    for defense in study.defenses:
+        known("defense", defense, defenses.names(), "defenses")
+    variants = {v.name: v for v in resolve(study, file)}
+    for v in variants.values():
+        place = f"defenses.{v.defense}.variants.{v.variant}.architecture.name"
+        known("classifier", v.architecture["name"], models.names(), place)
+        if v.starts_from:
+            known("variant to start from", v.starts_from, list(variants), f"defenses.{v.defense}")
+            if missing := set(v.seeds) - set(variants[v.starts_from].seeds):
+                raise RedoubtError(
+                    f"{v.starts_from} is not trained with the seeds that {v.name} starts from",
+                    file=file,
+                    key=f"defenses.{v.defense}.variants.{v.variant}.seeds",
+                    value=sorted(missing),
+                    allowed=variants[v.starts_from].seeds,
+                )
+    for name, spec in study.evaluation.attacks.items():
+        key = f"evaluation.attacks.{name}"
+        known("attack", spec.attack, attacks.names(), f"{key}.attack")
+        accepted = sorted(attacks.parameters(spec.attack))
+        for setting in spec.params:
+            known(f"setting of {spec.attack}", setting, accepted, f"{key}.params")
+        if spec.surrogate:
+            known("surrogate", spec.surrogate, list(variants), f"{key}.surrogate")
+        _matched(spec.runs, variants, file, f"{key}.runs")
+    _matched(study.evaluation.probes, variants, file, "evaluation.probes")
+
+
+def _matched(patterns: tuple[str, ...], variants: dict[str, Variant], file: Path, key: str) -> None:
+    for pattern in patterns:
+        if not fnmatch.filter(variants, pattern.removeprefix("!")):
+            raise RedoubtError(
+                "no variant has such a name", file=file, key=key, value=pattern, allowed=list(variants),
+                nearest=nearest(pattern.removeprefix("!"), variants),
+            )  # fmt: skip

@@ -1,0 +1,320 @@
+"""A checkpoint against its study's attacks: `redoubt attack STUDY/DEFENSE/VARIANT` writes one record a seed.
+
+The record keeps one bit an example ("still correct") for every attack; accuracies are always derived from them.
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from redoubt import attacks, data
+from redoubt.attacks.core.engine import AttackResult, distance, predict
+from redoubt.attacks.core.eot import DRAWS, is_random, repeated
+from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run, named
+from redoubt.config.fingerprints import attack_modules
+from redoubt.errors import RedoubtError, nearest
+from redoubt.evaluation import checks, probes
+from redoubt.evaluation.partial import Partial
+from redoubt.progress import bar
+from redoubt.records.files import digest, read_record, write_record
+from redoubt.records.packed_booleans import pack
+from redoubt.records.provenance import provenance
+from redoubt.seeds import derive
+from redoubt.training import checkpoints
+
+TOLERANCE = 1e-5  # float32 rounding of x + delta, in pixels
+NATURAL = "natural:"  # begins the name of a step that attacks nothing; no attack's name holds a colon
+UNBOUNDED = ("stadv", "corruption")  # their strength is not a norm of the difference of pixels
+
+
+def path_of(root: Path, run: Run) -> Path:
+    """Where the result of a run lies."""
+    return root / "results" / f"{run.path}.json"
+
+
+class Evaluator:
+    """Attacks one run's checkpoints on the test images.
+
+    Args:
+        root: the folder that holds `data`, `checkpoints`, `results`.
+        study, run: what is attacked, by which suite.
+        dataset: the study's images.
+    """
+
+    def __init__(self, root: Path, study: Study, run: Run, dataset, device: str):
+        self.root, self.study, self.run, self.device = root, study, run, device
+        self.defense = checkpoints.defense_of(run.of)
+        split = dataset.split("test")
+        x, y = split.tensors(device)
+        n = study.evaluation.images or len(x)
+        self.x, self.y, self.split, self.dataset = data.to_float(x[:n]), y[:n], split, dataset
+        self.models: dict[str, tuple[nn.Module, str]] = {}
+        self.specs = attacks_of(study, run.of, run.seed)
+        self.partial = Partial(path_of(root, run).with_suffix(".partial"), self._mark)
+
+    def model(self, which: str) -> nn.Module:
+        """The trained weights, loaded once."""
+        if which not in self.models:
+            self.models[which] = checkpoints.load(self.root, self.run, which, self.device)
+        return self.models[which][0]
+
+    def evaluate(self) -> dict[str, Any]:
+        """The result record, which is not written here; each step of it is, so that a kill costs one attack."""
+        started = time.time()
+        names = self.steps()
+        with bar(f"{self.run.path} attacks", len(names)) as shown:
+            rows = [row for name in names for row in self.step(name, shown)]
+        return self._record(rows, [s.attack for s in self.specs.values()], started)
+
+    def steps(self) -> list[str]:
+        """What the record is made of: `natural:WEIGHTS` for each weights, then the attacks by name."""
+        weights = dict.fromkeys(["best", *(s.checkpoint for s in self.specs.values())])
+        return [*(f"{NATURAL}{which}" for which in weights), *self.specs]
+
+    def step(self, name: str, shown) -> list[dict[str, Any]]:
+        """The rows of one step, computed unless they lie in the partial file."""
+        spec, new = self.specs.get(name), not self.partial.done(name)
+        rows = self.partial.step(
+            name, lambda: self._attack(name, spec) if spec else self._clean(name.removeprefix(NATURAL))
+        )
+        shown.advance(1)
+        for row in rows if spec and new else ():
+            left = f"{row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
+            shown.line(f"{self.run.path} {row['name']}: {left}")
+        return rows
+
+    def _mark(self, name: str) -> str:
+        """Changes when the rows of a step would: weights, images, settings, code, torch, kind of device."""
+        v, e, spec = self.run.of, self.study.evaluation, self.specs.get(name)
+        weights = lambda run: read_record(
+            checkpoints.folder(self.root, run) / "record.json", f"redoubt train {run.of.path}"
+        )["files"]
+        of = [weights(self.run)]
+        if spec and spec.surrogate:
+            variant = find_run(self.root, f"{self.study.name}/{spec.surrogate}")[1]
+            of.append(weights(variant.run(variant.seeds[0])))
+        settings = [spec.model_dump(mode="json") if spec else name, e.images, e.batch_size, e.seed]
+        code = attack_modules(v.defense, v.architecture["name"], [spec.attack] if spec else [])
+        machine = [torch.__version__, torch.device(self.device).type]
+        return digest([checkpoints.identity(self.run), of, self.dataset.sha256, settings, code, machine])
+
+    def _clean(self, which: str) -> list[dict[str, Any]]:
+        """The natural accuracy; for a random model also what is right in every one of its draws."""
+        deployed = self.defense.deployed(self.model(which))
+        began = time.perf_counter()
+        torch.manual_seed(derive(self.study.evaluation.seed, "clean"))
+        with torch.no_grad():
+            logits = torch.cat([deployed(xb) for xb in self.x.split(self.study.evaluation.batch_size)])
+        loss = nn.functional.cross_entropy(logits, self.y, reduction="none")
+        easier = torch.zeros_like(self.y, dtype=torch.bool)
+        easier[loss.argsort(stable=True)[: len(loss) // 2]] = (
+            True  # half of the images, whatever ties there are
+        )
+        info = {"easier_half": pack(easier.cpu().numpy())}
+        result = AttackResult(self.x, logits.argmax(1) == self.y, forward=len(self.x), info=info)
+        name = "clean" if which == "best" else f"clean_{which}"
+        role = "main" if which == "best" else "diagnostic"
+        spec = AttackSpec(
+            attack="none", eps=0.0, norm=self.study.threat.norm, checkpoint=which, role=role, draws=DRAWS
+        )
+        return self._rows(name, spec, result, self.x, self.y, began)
+
+    def _attack(self, name: str, spec: AttackSpec) -> list[dict[str, Any]]:
+        """One row; two for a random model whose attack asks for `draws`: see `_judged`."""
+        model = self.model(spec.checkpoint)
+        views = self.defense.adaptive(model)
+        if spec.view not in views:
+            raise RedoubtError(
+                f"{self.run.of.defense} has no such view", key=f"evaluation.attacks.{name}.view", value=spec.view,
+                allowed=list(views), nearest=nearest(spec.view, views),
+            )  # fmt: skip
+        crafted = views[spec.view].model.eval()  # a wrapper made just now is in train mode
+        if spec.surrogate:
+            crafted = self._surrogate(spec.surrogate)
+        n = min(spec.images or len(self.x), len(self.x))
+        x, y = self.x[:n], self.y[:n]
+        began = time.perf_counter()
+        torch.manual_seed(derive(self.study.evaluation.seed, name))
+        result = attacks.get(spec.attack)(
+            crafted,
+            x,
+            y,
+            eps=spec.eps,
+            norm=spec.norm,
+            seed=self.study.evaluation.seed,
+            batch_size=self.study.evaluation.batch_size,
+            **spec.params,
+        )
+        return self._rows(name, spec, result, x, y, began)
+
+    def _rows(
+        self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, y: Tensor, began: float
+    ) -> list[dict[str, Any]]:
+        rows = []
+        for suffix, rule, judged in self._judged(spec, result, y):
+            row = self._row(name + suffix, spec, judged, x, time.perf_counter() - began)
+            # What is right in every draw is not compared with what is right in one: it stays out of `worst`.
+            role = "diagnostic" if suffix else spec.role
+            rows.append({**row, "role": role, "judged": rule})
+        return rows
+
+    def _judged(
+        self, spec: AttackSpec, result: AttackResult, y: Tensor
+    ) -> list[tuple[str, str, AttackResult]]:
+        """(suffix of the row's name, rule, verdict) of points, by what is deployed, whatever they were crafted on.
+
+        A random model is judged by draws that no attack saw: the first decides the row, and with `spec.draws` K a
+        second row counts an image as correct only where all of K are right.
+        """
+        judge = self.defense.deployed(self.model(spec.checkpoint))
+        size, x = self.study.evaluation.batch_size, result.x_adv
+        if is_random(judge, x):
+            seed = derive(self.study.evaluation.seed, "verdict")
+            fresh = repeated(judge, x, y, max(spec.draws, DRAWS), seed, size)
+            result = replace(result, info={**result.info, "random": fresh.summary()})
+            verdicts = [("", "one fresh draw", fresh.correct[0])]
+            if (k := spec.draws) > 1:
+                rule = f"{k} fresh draws, broken once is broken"
+                verdicts.append((f"_every{k}", rule, fresh.correct[:k].all(0)))
+            return [(suffix, rule, replace(result, correct=correct)) for suffix, rule, correct in verdicts]
+        if spec.view != "deployed" or spec.surrogate:
+            result = replace(result, correct=predict(judge, x, size).argmax(1) == y)
+        return [("", "the prediction", result)]
+
+    def _surrogate(self, name: str) -> nn.Module:
+        _, variant = find_run(self.root, f"{self.study.name}/{name}")
+        model, _ = checkpoints.load(self.root, variant.run(variant.seeds[0]), "best", self.device)
+        return checkpoints.defense_of(variant).deployed(model)
+
+    def _row(
+        self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float
+    ) -> dict[str, Any]:
+        """One evaluation; refuses perturbations that left the ball or the pixel range."""
+        largest = distance(result.x_adv, x, spec.norm).max().item()
+        low, high = result.x_adv.min().item(), result.x_adv.max().item()
+        if low < 0 or high > 1 or (spec.attack not in UNBOUNDED and largest > spec.eps + TOLERANCE):
+            raise RedoubtError(
+                f"the attack {name} left what it may change: no number was recorded",
+                value=f"pixels {low:.6g} to {high:.6g}, distance {largest:.6g}",
+                allowed=f"pixels 0 to 1, distance up to {spec.eps}",
+            )
+        correct = result.correct.cpu().numpy()
+        return {
+            "name": name,
+            "attack": spec.attack,
+            "checkpoint": spec.checkpoint,
+            "view": spec.view,
+            "surrogate": spec.surrogate,
+            "role": spec.role,
+            "norm": spec.norm,
+            "eps": spec.eps,
+            "params": spec.params,
+            "seed": self.study.evaluation.seed,
+            "n": len(correct),
+            "correct_count": int(correct.sum()),
+            "correct": pack(correct),
+            "max_perturbation": largest,
+            "seconds": round(seconds, 3),
+            "forward": result.forward,
+            "backward": result.backward,
+            "info": result.info,
+        }
+
+    def _checks(self, rows: list[dict]) -> list[dict]:
+        """Whether these numbers can be believed: from the bits, and from probes of the deployed model."""
+        found = checks.from_evaluations(rows, self.dataset.info.num_classes)
+        # Whether a gradient can be trusted is asked of the defense, not of each seed.
+        if not named(self.study.evaluation.probes, self.run.of.name) or self.run.seed != self.run.of.seeds[0]:
+            return found
+        deployed, threat = self.defense.deployed(self.model("best")), self.study.threat
+        torch.manual_seed(derive(self.study.evaluation.seed, "probes"))
+        judged = [
+            r
+            for r in rows
+            if r["role"] == "main"
+            and r["norm"] == threat.norm
+            and r["eps"] <= threat.eps
+            and r["attack"] not in UNBOUNDED
+        ]
+        stands = torch.from_numpy(checks.standing(judged))  # of the images that all of them faced
+        probed = probes.probe(
+            deployed,
+            self.x[: len(stands)],
+            self.y[: len(stands)],
+            eps=threat.eps,
+            norm=threat.norm,
+            seed=self.study.evaluation.seed,
+            stands=stands,
+        )
+        return [*found, *probed]
+
+    def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
+        v, split = self.run.of, self.split
+        trained = read_record(
+            checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}"
+        )
+        epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
+        used_weights = dict.fromkeys(["best", *(s.checkpoint for s in self.specs.values())])
+        weights = {which: trained["files"][f"{which}.safetensors"] for which in used_weights}
+        modules = attack_modules(v.defense, v.architecture["name"], used)
+        return {
+            "schema": 1,
+            "run": {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": self.run.seed},
+            "paper": self.defense.paper,
+            "about": v.about,
+            "config": v.settings(),
+            "sources": v.sources,
+            "fingerprint": {
+                "config": digest(evaluation_settings(self.study, v)),
+                "code": digest(modules),
+                "modules": modules,
+            },
+            "checkpoints": {
+                which: {
+                    "path": str((checkpoints.folder(Path(), self.run) / f"{which}.safetensors").as_posix()),
+                    "sha256": hashed,
+                    "epoch": epochs[which],
+                }
+                for which, hashed in weights.items()
+            },
+            "data": {
+                "name": v.data["name"],
+                "sha256": self.dataset.sha256,
+                "split": "test",
+                "n": len(self.x),
+                "indices_sha256": split.sha256,
+                "num_classes": self.dataset.info.num_classes,
+                "copy": self.dataset.record.get("copy"),
+            },
+            "threat": {"norm": self.study.threat.norm, "eps": self.study.threat.eps},
+            "training": {k: trained[k] for k in ("fingerprint", "provenance")},
+            "training_seconds": trained["seconds"],
+            "evaluations": rows,
+            "checks": self._checks(rows),
+            "provenance": provenance(started, self.device),
+        }
+
+
+def evaluation_settings(study: Study, variant) -> dict[str, Any]:
+    """What decides a run's result, given its weights: its attacks and the evaluation's own settings."""
+    faced = {
+        name: spec.model_dump(mode="json", exclude={"runs"})
+        for name, spec in study.evaluation.attacks.items()
+        if named(spec.runs, variant.name)
+    }
+    e = study.evaluation
+    return {
+        "attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed,
+        "probed": named(e.probes, variant.name),
+    }  # fmt: skip
+
+
+def attack_run(root: Path, study: Study, run: Run, dataset, device: str) -> None:
+    """Evaluates one run and writes its record."""
+    evaluator = Evaluator(root, study, run, dataset, device)
+    write_record(path_of(root, run), evaluator.evaluate())
+    evaluator.partial.drop()

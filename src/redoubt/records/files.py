@@ -1,0 +1,81 @@
+"""Whole files and their hashes: written beside the target and renamed, read back only if no bit is another."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from redoubt.errors import RedoubtError
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(content: Any) -> str:
+    """Hash of plain data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a record whole or not at all.
+
+    Raises:
+        RedoubtError: the folder cannot be written or the disk is full; what lay there before is untouched.
+    """
+    write_whole(path, _text(content))
+
+
+def _text(content: Any) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def write_record(path: Path, content: dict[str, Any]) -> None:
+    """Writes a record that carries the hash of its own content, as `write_json` does."""
+    write_whole(path, sealed(content))
+
+
+def sealed(content: dict[str, Any]) -> bytes:
+    """The only bytes that a file of this content may have: its JSON, with the hash of the rest in `sha256`."""
+    rest = {k: v for k, v in content.items() if k != "sha256"}
+    return _text({**rest, "sha256": hashlib.sha256(_text(rest)).hexdigest()})
+
+
+def read_record(path: Path, made_by: str) -> dict[str, Any]:
+    """What `write_record` wrote; RedoubtError, with the command that makes it, where one bit of it is another."""
+    content = read_json(path, made_by)
+    if not isinstance(content, dict) or sealed(content) != path.read_bytes():
+        raise RedoubtError(
+            "this record was changed since it was written: it does not match its own hash",
+            file=path, key="sha256", hint=made_by,
+        )  # fmt: skip
+    return content
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes bytes beside the target and renames, so that a reader never sees half a file."""
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
+        raise RedoubtError(
+            f"cannot write: {error.strerror}",
+            file=path,
+            hint="free some space or choose a folder that can be written",
+        ) from error
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """A record; RedoubtError, with the command that makes it, where it is missing or cut short."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RedoubtError("there is no such record", file=path, hint=made_by) from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RedoubtError(f"this is not a whole record: {error}", file=path, hint=made_by) from None

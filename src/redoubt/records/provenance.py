@@ -1,0 +1,62 @@
+"""Who, what, when, on what: the part of every record that says how it came to be."""
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def provenance(started: float, device: str) -> dict[str, Any]:
+    """How a record came to be: command, time, commit, versions, hardware."""
+    import torch
+
+    return {
+        "command": shlex.join(["redoubt", *sys.argv[1:]]),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        **_commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("redoubt", "torch", "torchvision", "numpy", "pyautoattack")},
+        },
+        "hardware": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32 if device.startswith("cuda") else None,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> dict[str, Any]:
+    """The commit and whether the tree differs from it; both None without git."""
+    try:
+        ask = lambda *a: (
+            subprocess.run(["git", *a], capture_output=True, text=True, check=True, timeout=20).stdout
+        )
+        return {
+            "commit": ask("rev-parse", "HEAD").strip(),
+            "dirty": bool(ask("status", "--porcelain").strip()),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def _processor() -> str:
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        rows = [
+            r.split(":", 1)[1].strip() for r in info.read_text().splitlines() if r.startswith("model name")
+        ]
+        name = rows[0] if rows else name
+    return f"{name}, {os.cpu_count()} cores"

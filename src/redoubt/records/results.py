@@ -1,0 +1,88 @@
+"""Result records -> one tidy frame, one row a run and attack; a record that was changed by hand is refused."""
+
+import binascii
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from redoubt.errors import RedoubtError
+from redoubt.records.files import read_record
+from redoubt.records.packed_booleans import unpack
+
+# Which evaluations may be compared: crafted and judged the same way.
+COLUMNS = ("study", "defense", "variant", "seed", "name", "attack", "role", "checkpoint", "norm", "eps", "n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One result record whose bits and counts agree.
+
+    Raises:
+        RedoubtError: the record is missing, cut short, lacks a key, or its bits and counts differ.
+    """
+    run = "/".join(path.parts[-4:-1])
+    again = f"redoubt attack {run}"
+    record = read_record(path, again)
+    try:
+        for row in record["evaluations"]:
+            bits = unpack(row["correct"], row["n"])
+            if len(bits) != row["n"] or int(bits.sum()) != row["correct_count"]:
+                raise RedoubtError(
+                    "this record was changed by hand: its bits and its count differ",
+                    file=path, key=f"evaluations.{row['name']}.correct_count", value=row["correct_count"],
+                    allowed=str(int(bits.sum())), hint=again,
+                )  # fmt: skip
+        if "/".join(map(str, record["run"].values())) != f"{run}/{path.stem.removeprefix('seed')}":
+            raise RedoubtError(
+                "this record lies in another run's place", file=path, key="run", value=record["run"]
+            )
+    except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as error:
+        raise RedoubtError(f"this is not a result record: {error!r}", file=path, hint=again) from None
+    return record
+
+
+def frame(paths: list[Path]) -> pd.DataFrame:
+    """One row a run and attack, with the bits as an array in `correct`, in the order of `paths`.
+
+    Each run also gets a row `worst`: per example, the minimum over the main attacks on the selected checkpoint that
+    every seed of its variant faced, so that seeds can be averaged. It is taken over the images that all of them
+    attacked.
+    """
+    runs: dict[tuple, list[list[dict[str, Any]]]] = {}
+    for path in paths:
+        record = read(path)
+        extra = {"training_seconds": record["training_seconds"], "file": path.as_posix()}
+        rows = [{**record["run"], **_row(e), **extra} for e in record["evaluations"]]
+        runs.setdefault(tuple(list(record["run"].values())[:3]), []).append(rows)
+    flat = []
+    for seeds in runs.values():
+        shared = set.intersection(*({r["name"] for r in rows} for rows in seeds))
+        for rows in seeds:
+            flat += [*rows, _worst(rows, shared)]
+    return pd.DataFrame(flat)
+
+
+def _row(evaluation: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: evaluation[k] for k in (*COLUMNS[4:], "view", "seconds", "max_perturbation", "info")}
+    return {**kept, "correct": unpack(evaluation["correct"], evaluation["n"])}
+
+
+def _worst(rows: list[dict[str, Any]], shared: set[str]) -> dict[str, Any]:
+    clean = rows[0]
+    counted = [
+        r
+        for r in rows
+        if r["name"] in shared and r["role"] == "main" and r["checkpoint"] == "best" and "@" not in r["name"]
+    ]
+    n = min(r["n"] for r in counted)
+    return {
+        **clean,
+        "name": "worst",
+        "attack": "minimum over " + ", ".join(r["name"] for r in counted),
+        "eps": max(r["eps"] for r in counted),
+        "n": n,
+        "correct": np.logical_and.reduce([r["correct"][:n] for r in counted]),
+        "seconds": sum(r["seconds"] for r in counted),
+        "max_perturbation": max(r["max_perturbation"] for r in counted),
+    }

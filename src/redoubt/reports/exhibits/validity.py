@@ -1,0 +1,27 @@
+"""Whether the numbers can be believed (Carlini et al. 2019; Croce and Hein 2020): checks as figures."""
+
+from redoubt.reports.exhibits.base import Exhibit
+
+PAPER = "across"
+EXHIBITS = (
+    Exhibit(
+        "checks_passed", PAPER, "figure", "Which validity checks each defense passed",
+        "An evaluation that fails a check overstates robustness or measures noise.",
+        needs=("*/main",),
+    ),
+    Exhibit(
+        "attack_ordering", PAPER, "figure", "Accuracy under weaker and stronger attacks",
+        "A stronger attack leaves fewer images right; an order that is turned round shows masked gradients.",
+        needs=("*/main",),
+    ),
+    Exhibit(
+        "success_by_radius", PAPER, "figure", "Accuracy by radius, down to chance",
+        "Without a bound every defense breaks: a curve that stays up shows an attack that does not work.",
+        needs=("*/main",), faces=("strength@*",),
+    ),
+    Exhibit(
+        "checks", PAPER, "table", "Every validity check",
+        "None of the papers prints one.",
+        kind="table", needs=("*/main",),
+    ),
+)  # fmt: skip

@@ -1,0 +1,168 @@
+"""What is known of one study: its results and training records as frames, its trained networks and its images."""
+
+import fnmatch
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from redoubt.evaluation import check_table
+from redoubt.records import results
+from redoubt.records.files import read_record
+from redoubt.reports import comparisons
+from redoubt.statistics.intervals import Interval, paired_difference, wilson
+
+# How a defense is called in a figure; a variant other than main is added in words.
+NAMES = {
+    "standard": "standard", "pgd_at": "PGD-AT", "trades": "TRADES", "mart": "MART", "uiat": "UIAT", "cure": "CURE",
+    "cure_eff": "CURE_Eff", "afd": "AFD", "atop": "AToP", "pssr": "PSSR", "fgsm_rs": "FGSM-RS", "n_fgsm": "N-FGSM",
+    "vaft": "vAFT", "arrest": "ARREST", "afkd": "AFKD", "rift": "RiFT", "purifier": "purifier",
+    "atop_transfer": "AToP, other classifier",
+}  # fmt: skip
+
+
+def label(variant: str) -> str:
+    """`uiat/no_momentum` -> `UIAT no momentum`; a main variant is called by its defense."""
+    defense, name = variant.split("/")
+    called = NAMES.get(defense, defense)
+    if defense == "block_freezing":
+        blocks, _, how = name.removeprefix("u_").partition("_")
+        return f"U-{blocks} {how.replace('_', ' ')}".strip()
+    return called if name == "main" else f"{called} {name.replace('_', ' ')}"
+
+
+class Evidence:
+    """One study.
+
+    Args:
+        root: the folder with `results`, `checkpoints`, `data`, `studies`.
+        study: its name.
+        runs: `studies.<study>.runs` of reports/exhibits.json.
+    """
+
+    def __init__(self, root: Path, study: str, runs: dict[str, dict[str, Any]]):
+        self.root, self.study, self.runs = root, study, runs
+
+    def variants(self, *patterns: str) -> list[str]:
+        """`defense/variant` of the study, in its order, that match any pattern."""
+        return [v for v in self.runs if any(fnmatch.fnmatch(v, p) for p in patterns)]
+
+    def param(self, variant: str, name: str):
+        """A hyper-parameter of a variant, or None."""
+        return self.runs[variant]["params"].get(name)
+
+    def _files(self, folder: str, ending: str) -> list[Path]:
+        return [
+            self.root / folder / self.study / v / ending.format(seed)
+            for v, run in self.runs.items()
+            for seed in run["seeds"]
+        ]
+
+    @functools.cached_property
+    def tidy(self) -> pd.DataFrame:
+        """One row a run and attack, as `results.frame`, with `run` (`defense/variant`) and `accuracy` in percent."""
+        found = results.frame(self._files("results", "seed{}.json"))
+        found["run"] = found["defense"] + "/" + found["variant"]
+        found["accuracy"] = [100 * c.mean() for c in found["correct"]]
+        return found
+
+    @functools.cached_property
+    def checks(self) -> pd.DataFrame:
+        """One row a run and validity check."""
+        return check_table.table(self._files("results", "seed{}.json"))
+
+    def rows(self, runs: list[str], attacks: list[str] | None = None) -> pd.DataFrame:
+        """The rows of these variants, and of these attacks."""
+        found = self.tidy[self.tidy["run"].isin(runs)]
+        return found if attacks is None else found[found["name"].isin(attacks)]
+
+    @functools.cached_property
+    def _records(self) -> dict[str, list[dict]]:
+        return {}
+
+    def records(self, run: str) -> list[dict]:
+        """The training records of a variant, one a seed."""
+        if run not in self._records:
+            paths = [
+                self.root / "checkpoints" / self.study / run / f"seed{s}" / "record.json"
+                for s in self.runs[run]["seeds"]
+            ]
+            self._records[run] = [read_record(p, f"redoubt train {self.study}/{run}") for p in paths]
+        return self._records[run]
+
+    def history(self, runs: list[str]) -> pd.DataFrame:
+        """One row a variant, seed and epoch (from 1), with everything that its training logged."""
+        rows = [
+            {**h, "run": run, "seed": r["run"]["seed"], "epoch": h["epoch"] + 1, "called": label(run)}
+            for run in runs
+            for r in self.records(run)
+            for h in r["history"]
+        ]
+        return pd.DataFrame(rows)
+
+    def accuracy(self, run: str, attack: str) -> Interval | None:
+        """Accuracy in percent with a 95 % interval: Wilson's for one seed, else a bootstrap over images and seeds."""
+        rows = self.rows([run], [attack])
+        if not len(rows):
+            return None
+        bits = np.stack(list(rows["correct"]))
+        if len(bits) == 1:
+            ci = wilson(int(bits.sum()), bits.shape[1])
+        else:
+            ci = paired_difference(bits, np.zeros_like(bits), draws=500)
+        return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+
+    def compare(self, run: str, base: str, attack: str) -> str:
+        """`UIAT minus PGD-AT under worst: +1.2 [-0.3, 2.7] points, not told apart (3 seeds, n = 500)`."""
+        d = comparisons.difference(self.rows([run], [attack]), self.rows([base], [attack]))
+        if d is None:
+            return f"{label(run)} and {label(base)} share no seed under {attack}"
+        seeds = "1 seed" if d["seeds"] == 1 else f"{d['seeds']} seeds"
+        name, _, eps = attack.partition("@")
+        name = "PGD" if name.startswith("strength") else name
+        under = {"clean": "natural", "worst": "in the worst case"}.get(name, f"under {name}")
+        what = f"{under} of radius {eps}" if eps else under
+        return (
+            f"{label(run)} minus {label(base)}, {what}: {d['difference']} points, {d['direction']} "
+            f"({seeds}, n = {d['n']})"
+        )
+
+    def behind(self, runs: list[str]) -> str:
+        """`study digits, n = 500 test images, 1 to 3 training seeds`."""
+        n = int(self.rows(runs)["n"].max())
+        return f"study {self.study}, n = {n} test images, {self.seeds(runs)}"
+
+    def seeds(self, runs: list[str]) -> str:
+        """`3 training seeds` or `1 to 3 training seeds`."""
+        counts = sorted({len(self.runs[r]["seeds"]) for r in runs})
+        if counts == [1]:
+            return "1 training seed"
+        return (
+            f"{counts[0]} to {counts[-1]} training seeds"
+            if len(counts) > 1
+            else f"{counts[0]} training seeds"
+        )
+
+    @functools.cached_property
+    def threat(self) -> tuple[str, float]:
+        """Norm and radius of the study, from the attacks of the worst case."""
+        row = self.tidy[self.tidy["name"] == "worst"].iloc[0]
+        return row["norm"], float(row["eps"])
+
+    def network(self, run: str, which: str = "best"):
+        """The defense object and the trained model of a variant's first seed."""
+        from redoubt.config import find_run
+        from redoubt.training import checkpoints
+
+        _, variant = find_run(self.root, f"{self.study}/{run}")
+        model, _ = checkpoints.load(self.root, variant.run(variant.seeds[0]), which)
+        return checkpoints.defense_of(variant), model
+
+    def images(self, n: int):
+        """The first n test images (N, C, H, W) in [0, 1], and their labels."""
+        from redoubt import data
+
+        x, y = data.load(self.root / "data" / self.study).split("test").tensors()
+        return data.to_float(x[:n]), y[:n]

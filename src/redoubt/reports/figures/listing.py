@@ -1,0 +1,38 @@
+"""`reports/all_figures`: every figure with its caption, its hashes and the exhibit that it is."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from redoubt.records.files import write_whole
+from redoubt.reports.exhibits import ALL, NOTEBOOKS
+
+_NOTEBOOK = {e.name: notebook for notebook, exhibits in NOTEBOOKS.items() for e in exhibits}
+
+
+def listing(folder: Path, path: Path) -> None:
+    """Writes the list.
+
+    Each entry has `figure` (its file's name), `caption`, `sha256` (of svg and png) and, from the list of exhibits,
+    `exhibit`, `study`, `notebook`, `paper`, `number`, `title` and `says`.
+    """
+    entries = []
+    for svg in sorted(folder.glob("*.svg")):
+        exhibit, _, study = svg.stem.partition("-")
+        known = ALL.get(exhibit)
+        about = {k: getattr(known, k) for k in ("paper", "number", "title", "says")} if known else {}
+        entries.append(
+            {
+                "figure": svg.stem,
+                "caption": svg.with_suffix(".txt").read_text(encoding="utf-8").strip(),
+                "sha256": {
+                    p.suffix[1:]: hashlib.sha256(p.read_bytes()).hexdigest()
+                    for p in (svg, svg.with_suffix(".png"))
+                },
+                "exhibit": exhibit,
+                "study": study,
+                "notebook": _NOTEBOOK.get(exhibit),
+                **about,
+            }
+        )
+    write_whole(path, (json.dumps({"figures": entries}, indent=1) + "\n").encode())

@@ -1,0 +1,132 @@
+"""What one run's page shows: each evaluation with its record, settings with their sources, checks, provenance."""
+
+from typing import Any
+
+import pandas as pd
+
+from redoubt.reports.accuracies import percent
+from redoubt.reports.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
+from redoubt.reports.site.evidence import Run, Seed
+from redoubt.reports.site.links import anchor
+from redoubt.statistics.intervals import wilson
+
+SETTINGS = ("architecture", "data", "threat", "training")
+
+
+def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame) -> dict[str, Any]:
+    """The values of `run.html`.
+
+    Args:
+        tidy, checks: the rows of `results.frame` and `check_table.table` that belong to this run.
+    """
+    return {
+        "run": run,
+        "attacks": _attacks(run, tidy),
+        "checks": _checks(checks),
+        "settings": _settings(run),
+        "copy_of": copy_of,
+        "chart": chart(run),
+        "sparks": sparks(run),
+        "size": (WIDTH, HEIGHT),
+        "spark_size": SPARK,
+        "commands": _commands(run),
+    }
+
+
+def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
+    """One entry an attack, `worst` first: its cell as the tables show it, and one row a seed with the whole record."""
+    found = {(s.seed, e["name"]): e for s in run.seeds for e in s.record["evaluations"]}
+    seeds = {s.seed: s for s in run.seeds}
+    groups = dict(list(tidy.groupby("name", sort=False)))
+    order = [n for n in ("clean", "worst") if n in groups]
+    entries = []
+    for name in [*order, *(n for n in groups if n not in order)]:
+        group = groups[name]
+        first = group.iloc[0]
+        raw = found.get((first["seed"], name), {})
+        entries.append(
+            {
+                "name": name,
+                "id": anchor("attack", name),
+                "cell": percent(group),
+                "role": "derived" if name == "worst" else first["role"],
+                "family": first["attack"],
+                "norm": first["norm"],
+                "eps": f"{first['eps']:.4g}",
+                "view": first["view"],
+                "surrogate": raw.get("surrogate"),
+                "params": raw.get("params") or {},
+                "drawn": raw.get("seed"),
+                "rows": [_evaluation(row, seeds[row["seed"]]) for row in group.to_dict("records")],
+            }
+        )
+    return entries
+
+
+def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
+    correct, n = int(row["correct"].sum()), int(row["n"])
+    ci = wilson(correct, n)
+    made = seed.record["provenance"]
+    weights = seed.record["checkpoints"].get(row["checkpoint"], {})
+    return {
+        "seed": seed.seed,
+        "accuracy": f"{100 * ci.value:.1f} [{100 * ci.low:.1f}, {100 * ci.high:.1f}]",
+        "count": f"{correct} of {n}",
+        "largest": f"{row['max_perturbation']:.6f}",
+        "seconds": f"{row['seconds']:.1f}",
+        "checkpoint": row["checkpoint"],
+        "weights": weights.get("sha256", ""),
+        "code": seed.record["fingerprint"]["code"],
+        "hardware": made.get("hardware"),
+        "file": seed.file.as_posix(),
+        "kept": copy_of(seed),
+    }
+
+
+def copy_of(seed: Seed, training: bool = False) -> str:
+    """Where the site keeps its copy of a record, so that the reports folder is whole when it travels alone."""
+    run = seed.record["run"]
+    kind = "training" if training else "results"
+    return f"site/records/{kind}/{run['study']}/{run['defense']}/{run['variant']}/seed{seed.seed}.json"
+
+
+def _checks(checks: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = []
+    for name, group in checks.groupby("check", sort=False):
+        for place, row in enumerate(group.to_dict("records")):
+            rows.append(
+                {
+                    "check": name,
+                    "id": "" if place else anchor("check", name),
+                    "seed": row["seed"],
+                    "passed": bool(row["passed"]),
+                    "value": f"{row['value']:.4g}",
+                    "limit": f"{row['limit']:.4g}",
+                    "why": row["why"],
+                }
+            )
+    return rows
+
+
+def _settings(run: Run) -> dict[str, list[tuple[str, Any, str]]]:
+    """Group -> (name, value, source); `defense` holds the hyper-parameters, and may be empty."""
+    record = run.seeds[0].record
+    config, sources = record.get("config", {}), record.get("sources", {})
+    groups = {"defense": [(k, v, sources.get(k, "")) for k, v in config.get("params", {}).items()]}
+    if config.get("starts_from"):
+        groups["defense"].append(("starts_from", config["starts_from"], ""))
+    for name in SETTINGS:
+        groups[name] = [(k, v, "") for k, v in (config.get(name) or {}).items() if k != "source"]
+    return {k: rows for k, rows in groups.items() if rows or k == "defense"}
+
+
+def _commands(run: Run) -> list[tuple[str, str]]:
+    """What to type to make this run again, and what each line does."""
+    result = f"results/{run.path}/seed{run.seeds[0].seed}.json"
+    return [
+        (f"redoubt audit {run.path}", "make it anew beside its record, and be told whether the record holds"),
+        (f"snakemake --cores 8 {result}", "whatever of it is out of date, every seed"),
+        (f"redoubt prepare {run.study}", "the images"),
+        (f"redoubt train {run.path}", "every seed's weights"),
+        (f"redoubt attack {run.path}", "every seed's attacks and checks"),
+    ]

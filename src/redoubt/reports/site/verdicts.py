@@ -1,0 +1,158 @@
+"""Verdicts of claims: how each is shown and how many there are; and the papers with all that belongs to each."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from redoubt.reports.site.evidence import Evidence, Run
+from redoubt.reports.site.links import anchor
+
+# A verdict's first words -> (style, sign): the sign says it without colour. The order is that of the counts.
+SHOWN = {
+    "reproduced": ("good", "✓"),
+    "direction holds": ("good", "✓"),
+    "not told apart": ("even", "≈"),
+    "direction fails": ("bad", "✗"),
+    "lower": ("bad", "↓"),
+    "higher": ("doubt", "↑"),
+    "flagged": ("doubt", "⚑"),
+    "not comparable": ("open", "≠"),
+    "not run": ("open", "○"),
+}
+OTHER = ("open", "·")
+# What people call the papers that are judged, in the order of the pages.
+NAMES = {
+    "2211.00525": "UIAT",
+    "2401.14948": "CURE",
+    "2401.14707": "AFD",
+    "2401.16352": "AToP",
+    "2402.00304": "PSSR",
+}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """One paper.
+
+    Attributes:
+        key: its arXiv number, or its name where it has none.
+        name: what people call it.
+        runs: those of the defenses that it proposes.
+        exhibits, figures: its own tables and figures as they are listed, and the figures that were made of them.
+    """
+
+    key: str
+    name: str
+    title: str
+    claims: list[dict[str, Any]]
+    runs: list[Run]
+    exhibits: list[dict[str, Any]]
+    figures: list[dict[str, Any]]
+
+    @property
+    def page(self) -> str:
+        name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in self.key)
+        return f"site/papers/{name}.html"
+
+    @property
+    def arxiv(self) -> bool:
+        left, _, right = self.key.partition(".")
+        return left.isdigit() and right.isdigit()
+
+    @property
+    def judged(self) -> list[dict[str, Any]]:
+        return judged(self.claims)
+
+    @property
+    def context(self) -> list[dict[str, Any]]:
+        """Numbers that the paper prints and nothing here is judged against."""
+        return [c for c in self.claims if c.get("kind") == "context"]
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        return counts(self.judged)
+
+
+def shown(verdict: str | None) -> tuple[str, str]:
+    """The style and the sign of a verdict; one that is not known is shown as open."""
+    text = str(verdict or "")
+    return next((v for k, v in SHOWN.items() if text.startswith(k)), OTHER)
+
+
+def judged(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The claims that a run can test, those without an answer yet last; the others are kept for context."""
+    tested = [c for c in claims or [] if c.get("kind") != "context"]
+    return sorted(tested, key=lambda c: shown(c.get("verdict"))[0] == "open")
+
+
+def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """How many claims have each verdict, in the order of SHOWN, others last."""
+    found = Counter(str(c.get("verdict") or "no verdict") for c in claims)
+    rank = {name: i for i, name in enumerate(SHOWN)}
+    place = lambda verdict: next((rank[k] for k in rank if verdict.startswith(k)), len(rank))
+    return sorted(found.items(), key=lambda item: (place(item[0]), item[0]))
+
+
+def measured(claim: dict[str, Any]) -> list[str]:
+    """What was found here, a line a comparison, with interval and unit; empty where nothing was."""
+    several = [c for c in claim.get("comparisons") or [] if c.get("value") is not None]
+    if len(several) > 1:
+        return [_against(c) for c in several]
+    value, unit = claim.get("ours"), claim.get("unit")
+    if value is None or isinstance(value, str):
+        return [value] if value else []
+    shape = "{:+.1f}" if unit == "points" else "{:.1f}" if unit else "{:.4g}"
+    return [_number(value, claim.get("interval"), shape) + (f" {unit}" if unit else "")]
+
+
+def rank(claim: dict[str, Any]) -> str:
+    """What a table sorts a claim's measurement by: the first value, also where the cell begins with words."""
+    values = [claim.get("ours"), *(c.get("value") for c in claim.get("comparisons") or [])]
+    return next((str(v) for v in values if isinstance(v, int | float)), "")
+
+
+def _against(comparison: dict[str, Any]) -> str:
+    """One of several comparisons, short: against whom, under which attack, by how much."""
+    what = comparison.get("attack") or comparison.get("metric") or comparison["measure"].replace("_", " ")
+    whom = f"{comparison['left']} against {comparison.get('right') or 'a number'}".replace("/main", "")
+    shape = "{:+.1f}" if comparison.get("attack") else "{:+.3g}"
+    return f"{whom}, {what}: {_number(comparison['value'], comparison.get('interval'), shape)}"
+
+
+def _number(value: float, interval: list[float] | None, shape: str) -> str:
+    around = f" [{', '.join(shape.format(v) for v in interval)}]" if interval else ""
+    return shape.format(value) + around
+
+
+def mark(claim: dict[str, Any]) -> str:
+    """The id of a claim's place on its paper's page; one claim may be judged on several studies."""
+    return anchor("claim", "-".join(str(claim[k]) for k in ("id", "study") if claim.get(k)))
+
+
+def papers(evidence: Evidence) -> list[Paper]:
+    """Papers with claims or exhibits, then those that only have runs: the baselines."""
+    titles = {str(c["paper"]): str(c.get("title") or c["paper"]) for c in evidence.claims or []}
+    named = {e["paper"] for e in evidence.exhibits}
+    for key, name in NAMES.items():
+        if name in named or any(r.paper == key for r in evidence.runs):
+            titles.setdefault(key, name)
+    for key in dict.fromkeys(r.paper for r in evidence.runs if r.paper and r.paper not in titles):
+        titles[key] = "Baseline: " + ", ".join(
+            dict.fromkeys(r.defense for r in evidence.runs if r.paper == key)
+        )
+    rank = list(NAMES)
+    order = sorted(titles, key=lambda key: rank.index(key) if key in NAMES else len(rank))
+    return [_paper(evidence, key, titles[key]) for key in order]
+
+
+def _paper(evidence: Evidence, key: str, title: str) -> Paper:
+    name = NAMES.get(key, key)
+    return Paper(
+        key,
+        name,
+        title,
+        [c for c in evidence.claims or [] if str(c["paper"]) == key],
+        [r for r in evidence.runs if r.paper == key],
+        [e for e in evidence.exhibits if e["paper"] == name],
+        [f for f in evidence.figures if f.get("paper") == name],
+    )

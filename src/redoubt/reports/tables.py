@@ -1,0 +1,182 @@
+"""Results -> `reports/tables/*.{csv,md,tex,html}` and the list of them, `reports/all_tables`.
+
+Cells of accuracies are those of `accuracies`, tables of single papers those of `paper_tables`.
+"""
+
+import hashlib
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from redoubt.claims import report as verdicts
+from redoubt.evaluation import check_table
+from redoubt.records import results
+from redoubt.records.files import read_json, read_record, write_whole
+from redoubt.reports import comparisons, paper_tables
+from redoubt.reports.accuracies import accuracy_table
+
+COMPARED = (
+    "Points of accuracy on the same images and seeds; 95 % bootstrap over images and seeds, and the exact McNemar test "
+    "where there is one seed. `direction` speaks where the interval leaves out 0."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table: formatted cells, what it shows, and the records behind it."""
+
+    name: str
+    caption: str
+    cells: pd.DataFrame
+    sources: list[str]
+
+
+def evidence_table(tidy: pd.DataFrame) -> pd.DataFrame:
+    """Every evaluation: one row a run and attack, as counts, so that any cell above can be made again by hand."""
+    kept = ["study", "defense", "variant", "seed", "name", "attack", "view", "checkpoint", "norm", "eps", "n"]
+    cells = tidy[kept].copy()
+    cells["eps"] = [f"{v:.4g}" for v in tidy["eps"]]
+    cells["correct"] = [int(c.sum()) for c in tidy["correct"]]
+    cells["largest perturbation"] = [f"{v:.6f}" for v in tidy["max_perturbation"]]
+    return cells
+
+
+def checks_table(checks: pd.DataFrame) -> pd.DataFrame:
+    """Each validity check of each variant: how many seeds passed it, and the value of the first that did not."""
+    rows = []
+    for keys, group in checks.groupby(["study", "defense", "variant", "check"], sort=False):
+        shown = group[~group["passed"]] if not group["passed"].all() else group
+        first = shown.iloc[0]
+        rows.append(
+            {
+                **dict(zip(("study", "defense", "variant", "check"), keys, strict=True)),
+                "passed": f"{int(group['passed'].sum())} of {len(group)}",
+                "value": f"{first['value']:.4g}",
+                "limit": f"{first['limit']:.4g}",
+                "what it says": first["why"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def flags(checks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """How many validity checks failed for each variant, over its seeds; empty where none did."""
+    failed = checks.assign(failed=~checks["passed"]).groupby(by, sort=False)["failed"].sum()
+    return failed.map(lambda n: f"{n} failed" if n else "").rename("checks").reset_index()
+
+
+def training_table(records: list[dict]) -> pd.DataFrame:
+    """What each run's training selected."""
+    rows = []
+    for r in records:
+        best, last = r["history"][r["best_epoch"]], r["history"][-1]
+        rows.append(
+            {
+                **r["run"],
+                "epochs": len(r["history"]),
+                "seconds": f"{r['seconds']:.1f}",
+                "selected epoch": r["best_epoch"] + 1,
+                "selected on": r["selected_on"],
+                "validation clean": f"{100 * best['clean']:.1f}",
+                "validation PGD": f"{100 * best['robust']:.1f}",
+                "validation PGD, last": f"{100 * last['robust']:.1f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def build(
+    result_files: list[Path],
+    record_files: list[Path],
+    exhibits: Path | None = None,
+    claims: Path | None = None,
+) -> list[Table]:
+    """Every table that the evidence can feed, and the lists of `exhibits` and `claims` where their files are given."""
+    tidy, checks = results.frame(result_files), check_table.table(result_files)
+    sources = [p.as_posix() for p in result_files]
+    main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
+    by, cell = ["study", "defense"], ["study", "defense", "variant"]
+    tables = [
+        Table(
+            "main",
+            "Accuracy in percent, natural and under attack; mean ± standard deviation over seeds, or the value with "
+            "its Wilson 95 % interval where there is one seed. `worst` is the minimum, image by image, over the main "
+            "attacks that every seed faced; a cell of fewer than the row's `n` images says so; `checks` counts failed "
+            "validity checks, listed in the table of that name.",
+            accuracy_table(main, by).merge(flags(checks[checks["variant"] == "main"], by), on=by),
+            sources,
+        ),
+        Table(
+            "variants",
+            "Every variant of every defense, as in `main`.",
+            accuracy_table(tidy, cell).merge(flags(checks, cell), on=cell),
+            sources,
+        ),
+        Table("pairs", f"Each defense minus PGD-AT and TRADES. {COMPARED}", comparisons.pairs(tidy), sources),
+        Table(
+            "ablations", f"Each variant minus the main one. {COMPARED}", comparisons.ablations(tidy), sources
+        ),
+        Table(
+            "best_last",
+            f"Robust overfitting: the selected weights minus the last ones. {COMPARED}",
+            comparisons.best_against_last(tidy),
+            sources,
+        ),
+        Table(
+            "confidence",
+            "Accuracy in percent of the half of the test images with the lower natural loss and of the other half, by "
+            "radius; a negative radius lowers the loss (inverse adversary).",
+            comparisons.confidence_halves(tidy),
+            sources,
+        ),
+        Table(
+            "checks",
+            "Whether the numbers can be believed: every validity check, how many seeds passed it, and the value of the "
+            "first seed, or of the first that failed.",
+            checks_table(checks),
+            sources,
+        ),
+        Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
+    ]
+    if record_files:
+        records = [read_record(p, "redoubt train") for p in record_files]
+        named = [p.as_posix() for p in record_files]
+        tables.append(Table("training", "What each training selected.", training_table(records), named))
+    tables += [Table(*found) for found in paper_tables.build(tidy)]
+    if exhibits:
+        cells = paper_tables.listed(read_json(exhibits, "redoubt exhibits")["exhibits"])
+        caption = "Every table and figure of the papers: the studies that feed it, or why it is not made."
+        tables.append(Table("exhibits", caption, cells, [exhibits.as_posix()]))
+    if claims:
+        cells = verdicts.table(read_json(claims, "redoubt claims"))
+        tables.append(Table("claims", verdicts.CAPTION, cells, [claims.as_posix()]))
+    return [t for t in tables if len(t.cells)]
+
+
+def write(tables: list[Table], folder: Path, listing: Path) -> None:
+    """Each table as csv, md, tex and html, and the list of all of them with hashes and sources."""
+    entries = []
+    for t in tables:
+        texts = {
+            "csv": t.cells.to_csv(index=False, lineterminator="\n"),
+            "md": f"{t.caption}\n\n{t.cells.to_markdown(index=False, disable_numparse=True)}\n",
+            "tex": t.cells.to_latex(index=False, escape=True, caption=t.caption.replace("%", r"\%")),
+            "html": f"<p>{html.escape(t.caption)}</p>\n{t.cells.to_html(index=False, border=0)}\n",
+        }
+        for ending, text in texts.items():
+            write_whole(folder / f"{t.name}.{ending}", text.encode())
+        files = {e: hashlib.sha256(text.encode()).hexdigest() for e, text in texts.items()}
+        entries.append(
+            {
+                "table": t.name,
+                "caption": t.caption,
+                "rows": len(t.cells),
+                "cells": int(t.cells.size),
+                "sha256": files,
+                "sources": t.sources,
+            }
+        )
+    write_whole(listing, (json.dumps({"tables": entries}, indent=1) + "\n").encode())

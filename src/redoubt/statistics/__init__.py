@@ -1,0 +1,4 @@
+"""Intervals and paired comparisons; statsmodels and scipy do the arithmetic.
+
+May import: the ground floor.
+"""

@@ -1,0 +1,220 @@
+"""One loop for every defense: `redoubt train STUDY/DEFENSE/VARIANT` writes best and last weights and a record.
+
+Every draw of epoch e comes from a seed derived from the run's seed and e, so a training that was killed goes on
+from its last whole epoch and ends with the same bytes as one that was not.
+"""
+
+import copy
+import io
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from redoubt import data
+from redoubt.config import Run, Training
+from redoubt.config.fingerprints import training_modules
+from redoubt.defenses.base import Batch, State
+from redoubt.errors import RedoubtError
+from redoubt.progress import bar
+from redoubt.records.files import digest, write_record, write_whole
+from redoubt.records.provenance import provenance
+from redoubt.seeds import derive, generator
+from redoubt.training import checkpoints, precision
+from redoubt.training.optimization import average, optimizer, rate
+from redoubt.training.validation import accuracy
+
+
+class Trainer:
+    """The training of one run, from its data on the device to its files.
+
+    Args:
+        root: the folder that holds `data`, `checkpoints`.
+        run: what to train.
+        device: where.
+    """
+
+    def __init__(self, root: Path, run: Run, dataset, device: str):
+        self.root, self.run, self.device = root, run, device
+        self.t = Training(**run.of.training)
+        self.defense = checkpoints.defense_of(run.of)
+        self.folder = checkpoints.folder(root, run)
+        self.modules = training_modules(run.of.defense, run.of.architecture["name"])
+        self.code = digest(self.modules)
+        self.x, self.y = dataset.split("train").tensors(device)
+        self.x_val, self.y_val = dataset.split("validation").tensors(device)
+        self.x_val = data.to_float(self.x_val)
+        self.speed = precision.resolve(self.t, device, self.defense.graphs)
+        made_by = [self.code, dataset.sha256, torch.__version__, self.speed.summary()]
+        self.mark = digest([checkpoints.identity(run), *made_by])
+        self.dataset = dataset
+        self.steps = math.ceil(len(self.x) / self.t.batch_size)
+        self.history: list[dict] = []
+        self.best: tuple[float, int, dict[str, Tensor]] | None = None
+
+    def prepare(self) -> State:
+        """The model, its optimizers and its averaged twin, as they stand before the first step or after a kill."""
+        seed = self.run.seed
+        torch.manual_seed(derive(seed, "build"))
+        model = self.defense.build().to(self.device)
+        if self.run.of.starts_from:
+            self.defense.initialize(model, self._source())
+        model = model.to(memory_format=torch.channels_last)
+        optimizers = self.defense.optimizers(model, optimizer(self.t))
+        self.ema = copy.deepcopy(model) if self.t.ema else None
+        state = State(
+            model,
+            optimizers,
+            generator(self.device, seed, "unset"),
+            epochs=self.t.epochs,
+            steps_per_epoch=self.steps,
+        )
+        if left := checkpoints.resumable(self.folder / "resume.pt", self.mark):
+            model.load_state_dict(left["model"])
+            for name, o in optimizers.items():
+                o.load_state_dict(left["optimizers"][name])
+            if self.ema is not None:
+                self.ema.load_state_dict(left["ema"])
+            self.history, self.best = left["history"], left["best"]
+            state.epoch = len(self.history)
+        self.speed.compile(model)
+        return state
+
+    def _source(self) -> nn.Module:
+        from redoubt.config import find_run
+
+        _, variant = find_run(self.root, f"{self.run.of.study}/{self.run.of.starts_from}")
+        model, _ = checkpoints.load(self.root, variant.run(self.run.seed), "best", self.device)
+        return checkpoints.defense_of(variant).deployed(model)
+
+    def train(self, until: float = math.inf) -> bool:
+        """Runs every epoch that is missing, then writes the weights, the record, and drops the resume file.
+
+        Args:
+            until: a moment of `time.time()`; an epoch that would probably end after it is left to the next call.
+
+        Returns:
+            Whether the training is complete.
+        """
+        started = time.time()
+        state = self.prepare()
+        total = self.t.epochs * len(self.x)
+        with bar(self.run.path, total, state.epoch * len(self.x)) as shown:
+            for epoch in range(state.epoch, self.t.epochs):
+                began = time.perf_counter()
+                state.epoch = epoch
+                metrics = self._epoch(state, shown)
+                seconds = time.perf_counter() - began
+                self._validate(state, {**metrics, "images_per_s": round(len(self.x) / seconds, 1)})
+                self._keep(state)
+                row = self.history[-1]
+                shown.line(
+                    f"{self.run.path} epoch {epoch + 1}/{self.t.epochs}: loss {row['loss']:.4f}, "
+                    f"clean {row['clean']:.3f}, robust {row['robust']:.3f}, {row['images_per_s']:.0f} images/s, "
+                    f"{seconds * (self.t.epochs - epoch - 1):.0f} s left"
+                )
+                if epoch + 1 < self.t.epochs and time.time() + time.perf_counter() - began > until:
+                    return False
+        self._write(state, started)
+        return True
+
+    def _epoch(self, state: State, shown) -> dict[str, float]:
+        seed, epoch = self.run.seed, state.epoch
+        torch.manual_seed(derive(seed, "epoch", epoch))
+        state.generator = draws = generator(self.device, seed, "epoch draws", epoch)
+        order = torch.randperm(len(self.x), generator=draws, device=self.device)
+        state.model.train()
+        sums: dict[str, Tensor] = {}
+        unset = torch.tensor(-1, device=self.device)
+        broken = unset  # the first step whose loss is not finite; kept on the device, read once an epoch
+        for i, index in enumerate(order.split(self.t.batch_size)):
+            state.step = epoch * self.steps + i
+            at = state.step / (self.t.epochs * self.steps)
+            for o in state.optimizers.values():
+                for group in o.param_groups:
+                    group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate(self.t, at)
+            state.warmup = min(1.0, (state.step + 1) / max(1, round(self.t.warmup_epochs * self.steps)))
+            x = data.augment(data.to_float(self.x[index]), draws, self.t.augment)
+            batch = Batch(x.contiguous(memory_format=torch.channels_last), self.y[index], index)
+            self.speed.begin_step()
+            with self.speed.autocast(), self.speed.eagerly(len(index) != self.t.batch_size):
+                metrics = self.defense.step(batch, state)
+            if self.ema is not None:
+                average(self.ema, state.model, self.t.ema)
+            finite = torch.isfinite(metrics["loss"])
+            broken = torch.where((broken < 0) & ~finite, torch.full_like(unset, state.step), broken)
+            for name, value in metrics.items():
+                sums[name] = sums.get(name, 0) + value * len(index)
+            shown.advance(len(index))
+        means = {name: (value / len(self.x)).item() for name, value in sums.items()}
+        if broken >= 0:
+            raise RedoubtError(
+                f"the loss of {self.run.path} is not finite at step {int(broken)} (epoch {epoch + 1}); "
+                "no checkpoint was written",
+                value=checkpoints.describe(means),
+                hint="lower training.lr, grow the radius with training.warmup_epochs, or use precision float32",
+            )
+        return means
+
+    def _validate(self, state: State, row: dict[str, float]) -> None:
+        seen = self.ema if self.ema is not None else state.model
+        seed = derive(self.run.seed, "validation")
+        with self.speed.autocast(), self.speed.eagerly():
+            clean, robust = accuracy(
+                self.defense, seen, self.x_val, self.y_val, self.t.validation_steps, seed
+            )
+        lr = next(iter(state.optimizers.values())).param_groups[0]["lr"]
+        self.history.append({"epoch": state.epoch, "clean": clean, "robust": robust, "lr": lr, **row})
+        score = self.history[-1][self.defense.selects_on]
+        if self.best is None or score > self.best[0]:
+            self.best = (
+                score,
+                state.epoch,
+                {k: v.detach().cpu().clone() for k, v in seen.state_dict().items()},
+            )
+
+    def _keep(self, state: State) -> None:
+        """The resume file: everything the next epoch depends on, replaced in one move."""
+        held = io.BytesIO()
+        content = {
+            "mark": self.mark,
+            "model": state.model.state_dict(),
+            "optimizers": {k: o.state_dict() for k, o in state.optimizers.items()},
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "history": self.history,
+            "best": self.best,
+        }
+        torch.save(content, held)
+        write_whole(self.folder / "resume.pt", held.getvalue())
+
+    def _write(self, state: State, started: float) -> None:
+        seen = self.ema if self.ema is not None else state.model
+        _, best_epoch, best = self.best
+        checkpoints.save(self.folder / "best.safetensors", best, self.run)
+        checkpoints.save(self.folder / "last.safetensors", seen.state_dict(), self.run)
+        v = self.run.of
+        names = ("best.safetensors", "last.safetensors")
+        record = {
+            "schema": 1,
+            "run": {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": self.run.seed},
+            "about": v.about,
+            "config": v.settings(),
+            "sources": v.sources,
+            "fingerprint": {
+                "config": checkpoints.identity(self.run),
+                "code": self.code,
+                "modules": self.modules,
+            },
+            "data": {"name": v.data["name"], "sha256": self.dataset.sha256},
+            "speed": self.speed.summary(),
+            "selected_on": f"validation {self.defense.selects_on} accuracy",
+            "best_epoch": best_epoch,
+            "history": self.history,
+            "files": {name: checkpoints.sha256(self.folder / name) for name in names},
+            "seconds": round(time.time() - started, 3),
+            "provenance": provenance(started, self.device),
+        }
+        write_record(self.folder / "record.json", record)
+        (self.folder / "resume.pt").unlink(missing_ok=True)

@@ -1,0 +1,166 @@
+"""What the Snakefile asks: which files exist for which run, and the fingerprints that decide what runs again."""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
+from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
+from redoubt.config.schema import Study
+from redoubt.errors import RedoubtError
+from redoubt.evaluation.evaluator import evaluation_settings
+from redoubt.records.files import digest, sha256
+from redoubt.reports import exhibits
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variants that are trained with the same seeds, hence by one rule.
+
+    Attributes:
+        label: ends the rule's name.
+        pattern: regular expression of their `study/defense/variant`.
+    """
+
+    label: str
+    seeds: tuple[int, ...]
+    pattern: str
+
+
+class Dag:
+    """config.yaml and its studies, resolved to paths relative to `root`.
+
+    Raises:
+        RedoubtError: whatever is wrong in the files; at a depth that needs files, the first one missing.
+    """
+
+    def __init__(self, root: Path = Path()):
+        self.config = load_config(root / "config.yaml")
+        self.depth = {name: choice.start_from for name, choice in self.config.studies.items()}
+        self.studies: dict[str, Study] = {n: load_study(root / "studies" / f"{n}.yaml") for n in self.depth}
+        self.variants: dict[str, Variant] = {v.path: v for s in self.studies.values() for v in resolve(s)}
+        self._root = root
+        self._check(root)
+
+    def _check(self, root: Path) -> None:
+        for v in self.variants.values():
+            needed = {"scratch": [], "checkpoints": self.weights(v.path), "results": self.results(v.path)}
+            for path in needed[self.depth[v.study]]:
+                if not (root / path).is_file():
+                    bring = (
+                        f"dvc pull train@{v.study}-{v.name}" if path.startswith("check") else "git checkout"
+                    )
+                    raise RedoubtError(
+                        f"study {v.study} starts from {self.depth[v.study]}, and a file of it is missing",
+                        file=path, hint=f"{bring}, or start_from: scratch in config.yaml",
+                    )  # fmt: skip
+
+    @functools.cached_property
+    def gpu(self) -> int:
+        """1 where a run takes the machine's GPU, which the default profile hands out once."""
+        import torch
+
+        return int(torch.cuda.is_available())
+
+    def groups(self, *depths: str) -> list[Group]:
+        """The variants of the studies at these depths, by their seeds."""
+        by: dict[tuple[int, ...], list[str]] = {}
+        for v in self.variants.values():
+            if self.depth[v.study] in depths:
+                by.setdefault(v.seeds, []).append(re.escape(v.path))
+        return [Group("_".join(map(str, seeds)), seeds, "|".join(paths)) for seeds, paths in by.items()]
+
+    def weights(self, run: str) -> list[str]:
+        """The checkpoints and training records of a variant."""
+        names = ("best.safetensors", "last.safetensors", "record.json")
+        return [f"checkpoints/{run}/seed{s}/{name}" for s in self.variants[run].seeds for name in names]
+
+    def results(self, run: str) -> list[str]:
+        """The result records of a variant."""
+        return [f"results/{run}/seed{s}.json" for s in self.variants[run].seeds]
+
+    def data(self, run: str) -> str:
+        """The record of the prepared images that a run needs."""
+        return f"data/{run.split('/')[0]}/record.json"
+
+    def starts(self, run: str) -> list[str]:
+        """The checkpoints that a variant's training begins from."""
+        v = self.variants[run]
+        return [p for p in self.weights(f"{v.study}/{v.starts_from}") if "best" in p] if v.starts_from else []
+
+    def surrogates(self, run: str) -> list[str]:
+        """The checkpoints whose gradients are transferred to a variant."""
+        v = self.variants[run]
+        specs = [s for seed in v.seeds for s in attacks_of(self.studies[v.study], v, seed).values()]
+        names = dict.fromkeys(s.surrogate for s in specs if s.surrogate)
+        return [p for n in names for p in self.weights(f"{v.study}/{n}") if "best" in p]
+
+    def data_settings(self, study: str) -> str:
+        """Changes when other images or another division are asked for."""
+        return digest(self.studies[study].data.model_dump())
+
+    def training(self, run: str) -> str:
+        """Changes when the weights of a variant would: its settings, or the meaning of the code behind it."""
+        v = self.variants[run]
+        return digest([v.settings(), v.seeds, training_code(v.defense, v.architecture["name"])])
+
+    def attacking(self, run: str) -> str:
+        """Changes when the result of a variant would, for the same weights."""
+        v, study = self.variants[run], self.studies[run.split("/")[0]]
+        settings = evaluation_settings(study, v)
+        used = [a["attack"] for a in settings["attacks"].values()]
+        return digest([settings, attack_code(v.defense, v.architecture["name"], used)])
+
+    def audited(self) -> str:
+        """Regular expression of every variant that can be audited, whatever the depth of its study."""
+        return "|".join(re.escape(run) for run in self.variants)
+
+    def auditing(self, run: str) -> str:
+        """Changes when an audit could end otherwise: what would be made anew, or what is recorded of it."""
+        files = [self._root / path for path in [*self.results(run), *self.weights(run)]]
+        recorded = [sha256(f) for f in files if f.is_file() and f.suffix == ".json"]
+        return digest([self.training(run), self.attacking(run), recorded])
+
+    def all_results(self) -> list[str]:
+        """Every result record of every study."""
+        return [p for run in self.variants for p in self.results(run)]
+
+    def all_records(self) -> list[str]:
+        """Every training record of the studies whose checkpoints are here."""
+        runs = [v.path for v in self.variants.values() if self.depth[v.study] != "results"]
+        return [p for run in runs for p in self.weights(run) if p.endswith("record.json")]
+
+    def code(self, module: str) -> str:
+        """Changes when the meaning of a report module does."""
+        return code_fingerprint(module)
+
+    @functools.cached_property
+    def held(self) -> dict[str, exhibits.Held]:
+        """What each study holds, for the list of exhibits."""
+        return {name: exhibits.held(study, self.depth[name]) for name, study in self.studies.items()}
+
+    def listed(self) -> str:
+        """Changes when the list of exhibits does."""
+        return digest(exhibits.listing(self.held))
+
+    def figures(self) -> dict[str, dict[str, exhibits.Exhibit]]:
+        """The figures of each notebook that the studies feed: file name without ending -> exhibit."""
+        return {notebook: exhibits.figures(notebook, self.held) for notebook in exhibits.NOTEBOOKS}
+
+    def analyzed(self, notebook: str) -> list[str]:
+        """The checkpoints and images that the figures of a notebook analyze."""
+        runs = exhibits.needs_weights(notebook, self.held)
+        weights = [p for run in runs for p in self.weights(run) if "last" not in p]
+        return [*weights, *dict.fromkeys(self.data(run) for run in runs)]
+
+    def drawing(self, notebook: str) -> str:
+        """Changes when the meaning of the code behind a notebook's figures does."""
+        return code_fingerprint("redoubt.reports.figures", f"redoubt.reports.figures.{notebook}")
+
+    def pages(self) -> str:
+        """Changes when a template, a style or a script of the site does."""
+        folder = Path(__file__).parents[1] / "reports" / "site"
+        return digest(
+            {p.name: sha256(p) for kind in ("templates", "assets") for p in (folder / kind).iterdir()}
+        )

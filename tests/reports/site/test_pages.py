@@ -1,0 +1,144 @@
+"""The pages as files: links lead somewhere, text is text, what is missing is said, equal input gives equal bytes."""
+
+import shutil
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import pytest
+
+from redoubt.errors import RedoubtError
+from redoubt.reports import site
+from redoubt.reports.site import pages
+from redoubt.reports.site.links import NUMBER, anchor
+from tests.reports.site.conftest import VERDICTS, result
+
+
+class Page(HTMLParser):
+    """What a page holds: its elements, ids, addresses and text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.ids, self.links, self.attributes, self.words = [], [], [], set(), ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.attributes |= set(found)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found[k] for k in ("href", "src") if k in found]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_every_link_leads_to_a_file_and_an_anchor_of_the_folder(reports):
+    read = {
+        p: Page(p) for p in reports.rglob("*.html") if p.parent.name != "tables" or p.parent.parent != reports
+    }
+    assert len(read) > 12
+    followed = 0
+    for path, page in read.items():
+        assert len(page.ids) == len(set(page.ids)), path
+        for link in page.links:
+            if link.startswith(("data:", "https://arxiv.org/abs/")):
+                continue
+            file, _, mark = unquote(link).partition("#")
+            target = (path.parent / file).resolve() if file else path
+            assert target.is_relative_to(reports.resolve()), link
+            assert target.is_file(), f"{path}: {link}"
+            if mark:
+                assert mark in read[target].ids, f"{path}: {link}"
+            followed += 1
+    assert followed > 300
+
+
+def test_text_from_files_is_never_markup(reports):
+    for path in reports.rglob("*.html"):
+        page = Page(path)
+        if path.parent == reports / "tables":
+            continue
+        assert page.tags.count("script") == 2, path
+        assert not {a for a in page.attributes if a.startswith("on")}, path
+        assert path.stat().st_size < 1_000_000
+    front = Page(reports / "index.html").words
+    assert "<script>alert('x')</script>" in front
+    assert "{{ 7 * 7 }}" in front
+
+
+def test_a_number_leads_to_its_evaluation_and_that_to_its_record(reports):
+    front = (reports / "index.html").read_text()
+    assert 'href="site/runs/toy/pgd_at/main.html#attack-pgd50"' in front
+    assert 'href="site/runs/toy/pgd_at/main.html#attack-worst"' in front
+    run = (reports / "site" / "runs" / "toy" / "pgd_at" / "main.html").read_text()
+    for word in (
+        "results/toy/pgd_at/main/seed1.json", "a" * 64, "d" * 64, "a processor, 2 cores",
+        "redoubt audit toy/pgd_at/main", "redoubt train toy/pgd_at/main",
+        "snakemake --cores 8 results/toy/pgd_at/main/seed0.json",
+    ):  # fmt: skip
+        assert word in run
+    kept = reports / "site" / "records" / "results" / "toy" / "pgd_at" / "main" / "seed1.json"
+    original = reports.parent / "results" / "toy" / "pgd_at" / "main" / "seed1.json"
+    assert kept.read_bytes() == original.read_bytes()
+
+
+def test_every_verdict_is_counted_and_a_claim_shows_what_it_rests_on(reports):
+    front = Page(reports / "index.html").words
+    assert all(verdict in front for verdict in VERDICTS)
+    assert (
+        "10 claims can be tested by a run: 2 reproduced or holding in direction, 1 not told apart, 2 failing"
+        in " ".join(front.split())
+    )
+    assert "-5.0 [-9.0, -1.0] points" in front
+    paper = (reports / "site" / "papers" / "2401.14948.html").read_text()
+    assert 'href="../runs/toy/cure/main.html#records"' in paper
+
+
+def test_equal_input_gives_equal_bytes_and_no_page_outlives_its_run(evidence, reports):
+    content = lambda: {p: p.read_bytes() for p in (reports / "site").rglob("*") if p.is_file()}
+    before = content()
+    crate = (reports / "ro-crate-metadata.json").read_bytes()
+    (reports / "site" / "runs" / "old.html").write_text("a run that is no more")
+    site.write(*evidence)
+    assert content() == before
+    assert (reports / "ro-crate-metadata.json").read_bytes() == crate
+
+
+def test_what_is_missing_is_said(evidence, tmp_path):
+    site.write(tmp_path, evidence[1], [])
+    front = Page(tmp_path / "index.html").words
+    for words in ("claims.json is not there", "No figure is listed", "No table is listed"):
+        assert words in front
+    run = Page(tmp_path / "site" / "runs" / "toy" / "cure" / "main.html").words
+    assert "No training record is here" in run
+
+
+def test_a_long_table_is_cut_into_parts(evidence, tmp_path, monkeypatch):
+    shutil.copytree(evidence[0] / "tables", tmp_path / "tables")
+    shutil.copy(evidence[0] / "all_tables", tmp_path)
+    monkeypatch.setattr(pages, "ROWS", 4)
+    site.write(tmp_path, evidence[1], evidence[2])
+    parts = [tmp_path / "site" / "tables" / f"evidence{part}.html" for part in ("", "-2", "-3")]
+    rows = [Page(p).tags.count("tr") - 1 for p in parts]
+    assert rows[:2] == [4, 4]
+    assert "part 2 of" in Page(parts[1]).words
+
+
+def test_a_damaged_record_is_refused(evidence, tmp_path):
+    path = result(tmp_path, "pgd_at", "main", 0, [])
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(RedoubtError):
+        site.write(tmp_path / "reports", [path], [])
+    assert not (tmp_path / "reports" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["58.8 ± 2.0", "59.0 [54.6, 63.2]", "+1.2", "-0.6 [-3.4, +2.1]", ".5", "2 of 3"]
+)
+def test_what_counts_as_a_number(text):
+    assert NUMBER.match(text)
+    assert not NUMBER.match(f"a {text}")
+
+
+def test_an_anchor_holds_no_white_space():
+    assert anchor("attack", "a b\tc") == "attack-a-b-c"

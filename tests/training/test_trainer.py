@@ -1,0 +1,206 @@
+"""One loop: equal seeds give equal bytes, a killed run ends as one that was not, a broken loss writes nothing."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from redoubt import data
+from redoubt.config import Training
+from redoubt.defenses.pgd_at import PgdAt
+from redoubt.errors import RedoubtError
+from redoubt.records.files import sha256
+from redoubt.training import checkpoints
+from redoubt.training.optimization import average, rate
+from redoubt.training.trainer import Trainer
+from tests.conftest import STUDY, run_of
+
+
+def trainer(root, run):
+    return Trainer(root, run, data.load(root / "data" / "smoke"), "cpu")
+
+
+def hashes(root, run):
+    folder = checkpoints.folder(root, run)
+    return {name: sha256(folder / f"{name}.safetensors") for name in ("best", "last")}
+
+
+def test_equal_seeds_give_equal_bytes_and_others_do_not(root):
+    found = []
+    for seed in (0, 0, 1):
+        run = run_of(root, seed=seed)
+        trainer(root, run).train()
+        found.append(hashes(root, run))
+    assert found[0] == found[1]
+    assert found[0]["last"] != found[2]["last"]
+
+
+def test_interrupted_between_epochs_ends_with_the_same_bytes(root, monkeypatch):
+    run = run_of(root)
+    trainer(root, run).train()
+    whole = hashes(root, run)
+    for path in checkpoints.folder(root, run).iterdir():
+        path.unlink()
+    keep = Trainer._keep
+
+    def stop(self, state):
+        keep(self, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(root, run).train()
+    monkeypatch.undo()
+    again = trainer(root, run)
+    assert again.prepare().epoch == 1
+    again.train()
+    assert hashes(root, run) == whole
+    assert not (checkpoints.folder(root, run) / "resume.pt").exists()
+
+
+def test_killed_at_any_moment_ends_with_the_same_bytes(root):
+    text = STUDY.replace("epochs: 2", "epochs: 12")
+    (root / "studies" / "smoke.yaml").write_text(text)
+    run = run_of(root)
+    trainer(root, run).train()
+    whole = hashes(root, run)
+    folder = checkpoints.folder(root, run)
+    for path in folder.iterdir():
+        path.unlink()
+    command = [
+        sys.executable,
+        "-c",
+        "from redoubt.cli import main; main()",
+        "train",
+        run.of.path,
+        "--seed",
+        "0",
+    ]
+    command += ["--root", str(root)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 60
+    while not (folder / "resume.pt").exists() and time.time() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "record.json").exists(), "the kill came too late to show anything"
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert hashes(root, run) == whole
+
+
+def test_a_resume_file_cut_short_or_of_other_settings_is_not_used(root):
+    run = run_of(root)
+    path = checkpoints.folder(root, run) / "resume.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK\x03\x04 cut")
+    assert trainer(root, run).prepare().epoch == 0
+    torch.save({"mark": "another run"}, path)
+    assert trainer(root, run).prepare().epoch == 0
+
+
+def test_a_loss_that_is_not_finite_stops_and_writes_nothing(root, monkeypatch):
+    run = run_of(root)
+    loss = PgdAt.loss
+
+    def broken(self, batch, state):
+        value, metrics = loss(self, batch, state)
+        return value * (math.nan if state.step == 2 else 1), metrics
+
+    monkeypatch.setattr(PgdAt, "loss", broken)
+    with pytest.raises(RedoubtError, match="not finite at step 2") as caught:
+        trainer(root, run).train()
+    assert "training.lr" in str(caught.value)
+    assert {p.name for p in checkpoints.folder(root, run).glob("*")} <= {
+        "resume.pt"
+    }  # of the last good epoch
+
+
+def test_the_checkpoint_is_selected_on_validation_images(root):
+    run = run_of(root)
+    t = trainer(root, run)
+    t.train()
+    best = max(t.history, key=lambda row: (row["robust"], -row["epoch"]))
+    assert t.best[1] == best["epoch"]
+    dataset = data.load(root / "data" / "smoke")
+    assert len(t.x_val) == len(dataset.split("validation").labels) == 50
+
+
+def test_a_checkpoint_of_another_run_or_cut_in_half_is_refused(root):
+    run = run_of(root)
+    trainer(root, run).train()
+    path = checkpoints.folder(root, run) / "best.safetensors"
+    model, hashed = checkpoints.load(root, run)
+    assert hashed == sha256(path)
+    assert not model.training
+    other = run_of(root, seed=1)
+    checkpoints.folder(root, other).mkdir(parents=True)
+    (checkpoints.folder(root, other) / "best.safetensors").write_bytes(path.read_bytes())
+    with pytest.raises(RedoubtError, match="belongs to another run"):
+        checkpoints.load(root, other)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RedoubtError, match="damaged"):
+        checkpoints.load(root, run)
+    altered = bytearray(whole)
+    altered[-1] ^= 1
+    path.write_bytes(bytes(altered))
+    with pytest.raises(RedoubtError, match="not the one that its record describes"):
+        checkpoints.load(root, run)
+    path.unlink()
+    with pytest.raises(RedoubtError, match="dvc pull"):
+        checkpoints.load(root, run)
+
+
+def settings(**changes):
+    return Training(source="ours: a test", epochs=1, **changes)
+
+
+def test_schedules():
+    step = settings(schedule="step", milestones=(0.5, 0.75), gamma=0.1)
+    assert [rate(step, p) for p in (0, 0.49, 0.5, 0.8)] == pytest.approx([1, 1, 0.1, 0.01])
+    cosine = settings(schedule="cosine")
+    assert [rate(cosine, p) for p in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+    cycle = settings(schedule="one_cycle")
+    assert rate(cycle, 0.4) == pytest.approx(1)
+    assert rate(cycle, 0.2) == pytest.approx(0.5, abs=0.01)
+    assert rate(cycle, 0.7) == pytest.approx(0.5)
+    assert rate(settings(schedule="constant"), 0.9) == 1
+
+
+def test_average_is_the_moving_mean_and_copies_counters():
+    a, b = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    with torch.no_grad():
+        a.weight.fill_(1.0)
+        b.weight.fill_(3.0)
+    b.num_batches_tracked.fill_(7)
+    average(a, b, 0.9)
+    assert a.weight.tolist() == pytest.approx([1.2, 1.2])
+    assert a.num_batches_tracked == 7
+
+
+def test_averaged_weights_are_the_ones_written(root):
+    text = STUDY.replace("optimizer: adam", "optimizer: adam, ema: 0.5")
+    (root / "studies" / "smoke.yaml").write_text(text)
+    run = run_of(root)
+    t = trainer(root, run)
+    t.train()
+    model, _ = checkpoints.load(root, run, "last")
+    assert all(torch.equal(v, t.ema.state_dict()[k]) for k, v in model.state_dict().items())
+
+
+def test_a_full_disk_is_one_clear_error(root, monkeypatch):
+    from pathlib import Path
+
+    run = run_of(root)
+
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RedoubtError, match="No space left on device"):
+        trainer(root, run).train()
