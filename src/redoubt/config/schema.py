@@ -76,8 +76,10 @@ class Training(Strict):
         None, gt=0, lt=1, description="decay of the averaged weights that are evaluated"
     )
     augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
-    precision: Literal["float32", "bf16"] = Field(
-        "float32", description="of the forward and backward passes; weights and recorded attacks are float32"
+    precision: Literal["float32", "bf16", "auto"] = Field(
+        "float32",
+        description="of the forward and backward passes; weights and recorded attacks are float32; auto is bf16 "
+        "where a short measurement at the start says that it is faster, and the record says which was used",
     )
     compile: Literal["off", "auto", "on"] = Field(
         "off",
