@@ -55,6 +55,7 @@ class Atop(Purifier):
     """min over g of L_org + lam CE(y, f(g(t(x'))))."""
 
     Params = AtopParams
+    params: AtopParams
     starts_from = "purifier"
 
     def adversary(self, batch: Batch, state: State) -> Tensor:

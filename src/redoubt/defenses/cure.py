@@ -7,7 +7,7 @@ and switches inside the same budget of epochs.
 
 import copy
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from redoubt.attacks.core.engine import evaluating
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
 from redoubt.errors import RedoubtError
+from redoubt.models.base import Classifier
 
 
 class Revised(nn.Module):
@@ -28,7 +29,9 @@ class Revised(nn.Module):
         t: 0-dim int64, steps taken since the revision network was set.
     """
 
-    def __init__(self, classifier: nn.Module):
+    t: Tensor
+
+    def __init__(self, classifier: Classifier):
         super().__init__()
         self.classifier, self.revision = classifier, copy.deepcopy(classifier).requires_grad_(False)
         self.register_buffer("t", torch.zeros((), dtype=torch.int64))
@@ -84,11 +87,11 @@ def block_of(name: str) -> str:
     return second if first == "stages" else first
 
 
-class Cure(Defense):
+class Cure(Defense[Revised]):
     """L = L_adv + gamma L_CR, with the gradients of weights of low robust gradient prominence set to 0."""
 
     paper = "2401.14948"
-    starts_from = "standard"
+    starts_from: ClassVar[str | None] = "standard"
     graphs = False
 
     class Params(InnerAttack):
@@ -118,6 +121,8 @@ class Cure(Defense):
         )
         noise: float = hyper(0.001, "authors' code: adversarial_loss.py, normal start around x", ge=0)
         deploys: Literal["theta", "theta_rev"] = hyper("theta", "OpenReview: evaluation uses theta")
+
+    params: Params
 
     def build(self) -> Revised:
         return Revised(self.classifier())
@@ -268,6 +273,8 @@ class CureEff(Cure):
         switch: float = hyper(
             0.4, "authors' code: train_warmup.py (epoch 80 of 200), a share of the epochs", ge=0, le=1
         )
+
+    params: Params
 
     def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
         if state.epoch >= self.params.switch * state.epochs:

@@ -12,7 +12,7 @@ Training has two stages: the classifier f, naturally, in the run of `starts_from
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +76,7 @@ class PssrParams(SurgeryParams, InnerAttack):
     betas: tuple[float, float] = hyper((0.5, 0.999), "proxy: ARN, config/adver.yaml; CAFD keeps Adam's")
 
 
-class Pssr(Defense):
+class Pssr(Defense[Guarded]):
     """min over G of c1 GAN + c2 |x^ - x| + c3 semantics + ARD, with x^ = G(PS(x)) and G(PS(x_adv)).
 
     The best epoch is chosen by natural accuracy: under the full gradient the accuracy of such a defense may be
@@ -85,15 +85,18 @@ class Pssr(Defense):
 
     paper = "2402.00304"
     Params = PssrParams
+    params: PssrParams
     starts_from = "standard"
     selects_on = "clean"
 
     def extrapolator(self) -> Extrapolator:
         """A fresh G."""
         p = self.params
-        shape = {"channels": self.in_channels, "image_size": self.image_size}
-        given = {"size": p.size, "dropout": p.dropout, "mask_channel": p.mask_channel}
-        return models.purifier("extrapolator", **shape, **given)
+        made = models.purifier(
+            "extrapolator", channels=self.in_channels, image_size=self.image_size,
+            size=p.size, dropout=p.dropout, mask_channel=p.mask_channel,
+        )  # fmt: skip
+        return cast(Extrapolator, made)
 
     def build(self) -> Guarded:
         found = None
@@ -206,7 +209,7 @@ class Pssr(Defense):
             logits, features: of f at the restored images.
         """
         p, terms = self.params, {}
-        if p.c1:
+        if p.c1 and model.critic is not None:
             removed = 1 - kept.mean(1, keepdim=True)
             with frozen(model.critic):
                 terms["c1"] = p.c1 * generator_loss(p.residual, model.critic, real, restored, removed)
