@@ -153,10 +153,10 @@ class Defense(Generic[M]):
         Returns:
             (N, C, H, W) adversarial images, detached.
         """
-        inner = cast(InnerAttack, self.params)  # its fields; a defense that calls this has them
         eps = self.eps * state.warmup
         if start is None:
             start = random_start(batch.x, self.norm, eps, state.generator)
+        inner = cast(InnerAttack, self.params)  # a defense that calls this has its fields
         with evaluating(model):
             return ascend(
                 objective,

@@ -7,6 +7,7 @@ and switches inside the same budget of epochs.
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -134,7 +135,7 @@ class Cure(Defense[Revised]):
     def deployed(self, model: Revised) -> nn.Module:
         return model.classifier if self.params.deploys == "theta" else model.revision
 
-    def adversary(self, batch: Batch, state: State) -> Tensor:
+    def adversary(self, batch: Batch, state: State[Revised]) -> Tensor:
         """x + delta*, equation 4: delta* maximises KL(p(x; theta) || p(x + delta; theta))."""
         theta, x = state.model.classifier, batch.x
         noise = torch.empty_like(x).normal_(generator=state.generator)
@@ -173,7 +174,9 @@ class Cure(Defense[Revised]):
             loss = terms["natural"] + c.beta * terms["kl"]
         return loss + c.gamma * terms["consistency"] if c.gamma else loss
 
-    def rgp(self, terms: dict[str, Tensor], weights: list[Tensor], gradients: list[Tensor], state: State):
+    def rgp(
+        self, terms: dict[str, Tensor], weights: list[Tensor], gradients: list[Tensor], state: State[Revised]
+    ):
         """RGP(w) = alpha |dCE(x)/dw| + (1 - alpha) |dCE(x_adv)/dw|, equation 6, for each of `weights`.
 
         The released modes rgp and rgp_old take |dL/dw| of the whole loss; rgp_soft takes the signed
@@ -191,7 +194,7 @@ class Cure(Defense[Revised]):
             return [c.alpha * n + (1 - c.alpha) * a for n, a in zip(g_n, g_a, strict=True)]
         return [c.alpha * n.abs() + (1 - c.alpha) * a.abs() for n, a in zip(g_n, g_a, strict=True)]
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Revised]) -> dict[str, Tensor]:
         """Algorithm 1, in the order of the released code: the revision follows the update of theta."""
         c, model = self.params, state.model
         x_adv = self.adversary(batch, state)
@@ -226,7 +229,9 @@ class Cure(Defense[Revised]):
             )  # fmt: skip
         return found
 
-    def update(self, theta: dict[str, Tensor], gradients: dict, updated: dict, state: State) -> None:
+    def update(
+        self, theta: Mapping[str, Tensor], gradients: dict, updated: dict, state: State[Revised]
+    ) -> None:
         """One step of the optimizer on the masked gradients; `strict` puts conserved weights back where they were.
 
         The optimizer's moments of a conserved weight see a gradient of 0 in either case.
@@ -241,7 +246,7 @@ class Cure(Defense[Revised]):
             for name, kept in before.items():
                 theta[name].copy_(torch.where(updated[name], theta[name], kept))
 
-    def revise(self, state: State) -> None:
+    def revise(self, state: State[Revised]) -> None:
         """s ~ U(0, 1); equation 7 where s < r. The draw is torch's default generator's, not the attack's."""
         model, r = state.model, self.params.r
         if self.params.r_decay == "second_half":
@@ -276,7 +281,7 @@ class CureEff(Cure):
 
     params: Params
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Revised]) -> dict[str, Tensor]:
         if state.epoch >= self.params.switch * state.epochs:
             return super().step(batch, state)
         loss = F.cross_entropy(state.model.classifier(batch.x), batch.y)

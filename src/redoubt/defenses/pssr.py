@@ -152,7 +152,7 @@ class Pssr(Defense[Guarded]):
             ),
         }
 
-    def adversary(self, batch: Batch, state: State, known: str) -> Tensor:
+    def adversary(self, batch: Batch, state: State[Guarded], known: str) -> Tensor:
         """x_adv (N, C, H, W), detached: a known attack (a value of `seen` or `also_seen`), on f alone."""
         f = state.model.classifier
         ascended = losses.UNTARGETED["ce" if known == "fgsm" else known]
@@ -164,7 +164,7 @@ class Pssr(Defense[Guarded]):
         start = None if self.params.random_start else batch.x
         return self.perturb(state.model, batch, state, objective, start)
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Guarded]) -> dict[str, Tensor]:
         """One update of the critic, then one of G, which faces the new critic. Natural images are fed as well."""
         p, model, system = self.params, state.model, self.deployed(state.model)
         learns = p.classifier_lr > 0 and state.epoch >= p.classifier_from * state.epochs
@@ -190,10 +190,11 @@ class Pssr(Defense[Guarded]):
         _descend(loss, *(state.optimizers[name] for name in learning))
         return {k: v.detach() for k, v in {"loss": loss, **terms, **logged}.items()}
 
-    def criticize(self, real: Tensor, restored: Tensor, kept: Tensor, state: State) -> Tensor:
+    def criticize(self, real: Tensor, restored: Tensor, kept: Tensor, state: State[Guarded]) -> Tensor:
         """One step of the critic on natural images and detached restored ones, under the same masks."""
         removed = 1 - kept.mean(1, keepdim=True)
-        loss = critic_loss(self.params.residual, state.model.critic, real, restored.detach(), removed)
+        d = cast(torch.nn.Module, state.model.critic)
+        loss = critic_loss(self.params.residual, d, real, restored.detach(), removed)
         _descend(loss, state.optimizers["critic"])
         return loss.detach()
 
@@ -223,7 +224,13 @@ class Pssr(Defense[Guarded]):
         return terms
 
     def views(
-        self, batch: Batch, state: State, system: Regenerated, image: Tensor, kept: Tensor, logits: Tensor
+        self,
+        batch: Batch,
+        state: State[Guarded],
+        system: Regenerated,
+        image: Tensor,
+        kept: Tensor,
+        logits: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The logits (N, K) of the two views that ARD compares; (2 N, K) for A and B with two known attacks.
 

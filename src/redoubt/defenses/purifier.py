@@ -188,13 +188,13 @@ class Purifier(BehindPurifier):
         """g(t(x)) with the training's masks."""
         return Purification(model.purifier, self.params.trained())
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Guarded]) -> dict[str, Tensor]:
         draw = self.params.trained().draw(batch.x, state.generator)
         images, hole = self.training_stage(state.model).restore(batch.x, draw)
         return self.update(2 * batch.x - 1, images, hole, {}, state)
 
     def update(
-        self, real: Tensor, images: list[Tensor], hole: Tensor, more: dict[str, Tensor], state: State
+        self, real: Tensor, images: list[Tensor], hole: Tensor, more: dict[str, Tensor], state: State[Guarded]
     ) -> dict[str, Tensor]:
         """One step of the discriminator, then one of g, which faces the new discriminator.
 
