@@ -11,7 +11,7 @@ from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run
 from redoubt.records.files import read_record
 from redoubt.records.results import read
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
 from tests.conftest import STUDY, run_of
 from tests.examples import stripes
@@ -35,7 +35,7 @@ def with_defense(root, monkeypatch):
 def trained(root, name):
     run = run_of(root, name)
     Trainer(root, run, data.load(root / "data" / "smoke"), "cpu").train()
-    return run, read_record(checkpoints.folder(root, run) / "record.json", "")
+    return run, read_record(Checkpoints(root, run).record_file, "")
 
 
 def test_the_new_defense_trains_explains_itself_and_is_attacked(with_defense):
@@ -54,7 +54,7 @@ def test_without_smoothing_it_is_pgd_at_and_with_it_it_is_not(with_defense):
     found = {}
     for name in ("pgd_at/main", "smoothed_at/hard", "smoothed_at/main"):
         run, _ = trained(with_defense, name)
-        found[name] = checkpoints.load(with_defense, run, "last")[0].state_dict()
+        found[name] = Checkpoints(with_defense, run).load("last").state_dict()
     plain = found["pgd_at/main"]
     assert all(torch.equal(plain[k], found["smoothed_at/hard"][k]) for k in plain)
     assert not all(torch.equal(plain[k], found["smoothed_at/main"][k]) for k in plain)

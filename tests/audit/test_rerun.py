@@ -21,7 +21,8 @@ def copy(project, tmp_path) -> Project:
     """The project after its first run, free to be changed."""
     made = Project.__new__(Project)
     made.folder = tmp_path / "a copy"
-    shutil.copytree(project.folder, made.folder, ignore=shutil.ignore_patterns("audits", "reports"))
+    shutil.copytree(project.folder, made.folder, ignore=shutil.ignore_patterns("audits"))
+    shutil.rmtree(made.folder / "reports")
     return made
 
 

@@ -15,7 +15,7 @@ from redoubt.claims.directions import names
 from redoubt.claims.schema import load_all
 from redoubt.config import attacks_of, load_study, named, resolve
 from redoubt.config.load import read_yaml
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import defense_of
 from tests.conftest import REPO
 
 EXPECTED = read_yaml(REPO / "tests" / "config" / "studies_expected.yaml")
@@ -94,7 +94,7 @@ def test_every_variant_can_be_built_takes_its_start_and_has_the_views_that_attac
 
     @functools.cache
     def built(run):
-        defense = checkpoints.defense_of(variants[run])
+        defense = defense_of(variants[run])
         return defense, defense.build()
 
     for run, v in variants.items():

@@ -7,7 +7,7 @@ import torch
 
 from redoubt.config import Training, load_study, resolve
 from redoubt.defenses.base import Batch, State
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import defense_of
 from redoubt.training.optimization import optimizer
 from tests.conftest import REPO
 
@@ -26,7 +26,7 @@ def batch(n=12):
 
 def begin(variant):
     torch.manual_seed(0)
-    defense = checkpoints.defense_of(variant)
+    defense = defense_of(variant)
     model = defense.build()
     if variant.starts_from:
         torch.manual_seed(1)

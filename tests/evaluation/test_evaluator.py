@@ -75,7 +75,7 @@ def test_a_perturbation_outside_the_ball_or_the_pixels_is_not_recorded(root, mon
             (x + shift).clamp(max=1 if shift < 1 else 9), torch.zeros(len(x), dtype=torch.bool)
         )
 
-    monkeypatch.setattr(evaluator.attacks, "get", lambda name: cheat)
+    monkeypatch.setattr("redoubt.attacks.get", lambda name: cheat)
     with pytest.raises(RedoubtError, match="left what it may change"):
         evaluator.evaluate()
 
@@ -143,7 +143,7 @@ def test_probes_know_which_images_stand_and_ask_the_first_seed(root, monkeypatch
     evaluator = trained(root, "pgd_at/main", attacks={"few": {"attack": "fgsm", "images": 40}})
     asked = []
     probe = lambda model, x, y, *, stands, **settings: asked.append((len(x), stands)) or []
-    monkeypatch.setattr(evaluator.probes, "probe", probe)
+    monkeypatch.setattr("redoubt.evaluation.probes.probe", probe)
     clean, few = evaluator.evaluate()["evaluations"]
     ((n, stands),) = asked
     assert n == 40

@@ -9,7 +9,8 @@ from torch import nn
 from redoubt import data, models
 from redoubt.config import Training
 from redoubt.records.files import read_json
-from redoubt.training import checkpoints, precision
+from redoubt.training import precision
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
 from tests.conftest import STUDY, run_of
 
@@ -25,8 +26,8 @@ def trained(root, name="pgd_at/main", **changes):
     (root / "studies" / "smoke.yaml").write_text(text)
     run = run_of(root, name)
     Trainer(root, run, data.load(root / "data" / "smoke"), "cpu").train()
-    model, _ = checkpoints.load(root, run, "last")
-    return model.state_dict(), read_json(checkpoints.folder(root, run) / "record.json", "")
+    model = Checkpoints(root, run).load("last")
+    return model.state_dict(), read_json(Checkpoints(root, run).record_file, "")
 
 
 @pytest.fixture
@@ -124,11 +125,11 @@ def test_only_whole_batches_run_compiled(root, traced, monkeypatch):
 def test_a_compiled_training_is_resumed_with_the_same_bytes(root, traced, monkeypatch):
     plain, _ = trained(root, compile='"on"')
     run = run_of(root)
-    for path in checkpoints.folder(root, run).iterdir():
+    for path in Checkpoints(root, run).folder.iterdir():
         path.unlink()
     first = Trainer(root, run, data.load(root / "data" / "smoke"), "cpu")
     assert not first.train(until=0)
-    assert (checkpoints.folder(root, run) / "resume.pt").is_file()
+    assert (Checkpoints(root, run).folder / "resume.pt").is_file()
     there, _ = trained(root, compile='"on"')
     assert largest_difference(plain, there) == 0
 

@@ -15,7 +15,7 @@ from redoubt.config import Training
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
 from redoubt.records.files import sha256
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.optimization import average, rate
 from redoubt.training.trainer import Trainer
 from tests.conftest import STUDY, run_of
@@ -26,7 +26,7 @@ def trainer(root, run):
 
 
 def hashes(root, run):
-    folder = checkpoints.folder(root, run)
+    folder = Checkpoints(root, run).folder
     return {name: sha256(folder / f"{name}.safetensors") for name in ("best", "last")}
 
 
@@ -44,7 +44,7 @@ def test_interrupted_between_epochs_ends_with_the_same_bytes(root, monkeypatch):
     run = run_of(root)
     trainer(root, run).train()
     whole = hashes(root, run)
-    for path in checkpoints.folder(root, run).iterdir():
+    for path in Checkpoints(root, run).folder.iterdir():
         path.unlink()
     keep = Trainer._keep
 
@@ -60,7 +60,7 @@ def test_interrupted_between_epochs_ends_with_the_same_bytes(root, monkeypatch):
     assert again.prepare().epoch == 1
     again.train()
     assert hashes(root, run) == whole
-    assert not (checkpoints.folder(root, run) / "resume.pt").exists()
+    assert not (Checkpoints(root, run).folder / "resume.pt").exists()
 
 
 def test_killed_at_any_moment_ends_with_the_same_bytes(root):
@@ -69,7 +69,7 @@ def test_killed_at_any_moment_ends_with_the_same_bytes(root):
     run = run_of(root)
     trainer(root, run).train()
     whole = hashes(root, run)
-    folder = checkpoints.folder(root, run)
+    folder = Checkpoints(root, run).folder
     for path in folder.iterdir():
         path.unlink()
     command = [
@@ -95,7 +95,7 @@ def test_killed_at_any_moment_ends_with_the_same_bytes(root):
 
 def test_a_resume_file_cut_short_or_of_other_settings_is_not_used(root):
     run = run_of(root)
-    path = checkpoints.folder(root, run) / "resume.pt"
+    path = Checkpoints(root, run).folder / "resume.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PK\x03\x04 cut")
     assert trainer(root, run).prepare().epoch == 0
@@ -115,7 +115,7 @@ def test_a_loss_that_is_not_finite_stops_and_writes_nothing(root, monkeypatch):
     with pytest.raises(RedoubtError, match="not finite at step 2") as caught:
         trainer(root, run).train()
     assert "training.lr" in str(caught.value)
-    assert {p.name for p in checkpoints.folder(root, run).glob("*")} <= {
+    assert {p.name for p in Checkpoints(root, run).folder.glob("*")} <= {
         "resume.pt"
     }  # of the last good epoch
 
@@ -133,27 +133,25 @@ def test_the_checkpoint_is_selected_on_validation_images(root):
 def test_a_checkpoint_of_another_run_or_cut_in_half_is_refused(root):
     run = run_of(root)
     trainer(root, run).train()
-    path = checkpoints.folder(root, run) / "best.safetensors"
-    model, hashed = checkpoints.load(root, run)
-    assert hashed == sha256(path)
-    assert not model.training
+    path = Checkpoints(root, run).folder / "best.safetensors"
+    assert not Checkpoints(root, run).load().training
     other = run_of(root, seed=1)
-    checkpoints.folder(root, other).mkdir(parents=True)
-    (checkpoints.folder(root, other) / "best.safetensors").write_bytes(path.read_bytes())
+    Checkpoints(root, other).folder.mkdir(parents=True)
+    (Checkpoints(root, other).folder / "best.safetensors").write_bytes(path.read_bytes())
     with pytest.raises(RedoubtError, match="belongs to another run"):
-        checkpoints.load(root, other)
+        Checkpoints(root, other).load()
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RedoubtError, match="damaged"):
-        checkpoints.load(root, run)
+        Checkpoints(root, run).load()
     altered = bytearray(whole)
     altered[-1] ^= 1
     path.write_bytes(bytes(altered))
     with pytest.raises(RedoubtError, match="not the one that its record describes"):
-        checkpoints.load(root, run)
+        Checkpoints(root, run).load()
     path.unlink()
     with pytest.raises(RedoubtError, match="dvc pull"):
-        checkpoints.load(root, run)
+        Checkpoints(root, run).load()
 
 
 def settings(**changes):
@@ -189,7 +187,7 @@ def test_averaged_weights_are_the_ones_written(root):
     run = run_of(root)
     t = trainer(root, run)
     t.train()
-    model, _ = checkpoints.load(root, run, "last")
+    model = Checkpoints(root, run).load("last")
     assert all(torch.equal(v, t.ema.state_dict()[k]) for k, v in model.state_dict().items())
 
 

@@ -18,8 +18,9 @@ from redoubt.config import Run, Study, Variant, attacks_of, find_run
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run, path_of
 from redoubt.records import results
-from redoubt.records.files import read_record, sha256, write_record, write_whole
+from redoubt.records.files import sha256, write_record, write_whole
 from redoubt.records.provenance import provenance
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
 
 JUDGED = ("attack", "checkpoint", "view", "surrogate", "role", "norm", "eps", "params", "seed", "n")
@@ -116,11 +117,9 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
     Raises:
         RedoubtError: a file is not what its record says, or the two records speak of different weights.
     """
-    from redoubt.training import checkpoints
-
-    path, result = checkpoints.folder(root, run) / "record.json", path_of(root, run)
+    kept, result = Checkpoints(root, run), path_of(root, run)
     judged = results.read(result) if result.is_file() else None
-    record = read_record(path, f"redoubt train {run.of.path}") if path.is_file() else None
+    record = kept.record() if kept.record_file.is_file() else None
     hashed = (
         {f"{which}.safetensors": c["sha256"] for which, c in judged["checkpoints"].items()} if judged else {}
     )
@@ -128,7 +127,7 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         return {"file": result, "files": hashed, "config": judged["config"], "history": None,
                 **judged["training"]} if judged else None  # fmt: skip
     for name, digest in record["files"].items():
-        here = path.with_name(name)
+        here = kept.folder / name
         if here.is_file() and sha256(here) != digest:
             raise RedoubtError("this checkpoint is not the one that its record describes", file=here,
                                value=sha256(here), allowed=digest, hint=f"dvc pull {here}")  # fmt: skip
@@ -137,7 +136,7 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
                                key=f"checkpoints.{name}", value=hashed[name], allowed=digest,
                                hint=f"redoubt attack {run.of.path}")  # fmt: skip
     return {
-        "file": path,
+        "file": kept.record_file,
         **{k: record[k] for k in ("files", "config", "history", "fingerprint", "provenance")},
     }
 

@@ -20,11 +20,11 @@ from redoubt.errors import RedoubtError, nearest
 from redoubt.evaluation import checks, probes
 from redoubt.evaluation.partial import Partial
 from redoubt.progress import bar
-from redoubt.records.files import digest, read_record, write_record
+from redoubt.records.files import digest, write_record
 from redoubt.records.packed_booleans import pack
 from redoubt.records.provenance import provenance
 from redoubt.seeds import derive
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import Checkpoints
 
 TOLERANCE = 1e-5  # float32 rounding of x + delta, in pixels
 NATURAL = "natural:"  # begins the name of a step that attacks nothing; no attack's name holds a colon
@@ -47,20 +47,21 @@ class Evaluator:
 
     def __init__(self, root: Path, study: Study, run: Run, dataset, device: str):
         self.root, self.study, self.run, self.device = root, study, run, device
-        self.defense = checkpoints.defense_of(run.of)
+        self.checkpoints = Checkpoints(root, run)
+        self.defense = self.checkpoints.defense
         split = dataset.split("test")
         x, y = split.tensors(device)
         n = study.evaluation.images or len(x)
         self.x, self.y, self.split, self.dataset = data.to_float(x[:n]), y[:n], split, dataset
-        self.models: dict[str, tuple[nn.Module, str]] = {}
+        self.models: dict[str, nn.Module] = {}
         self.specs = attacks_of(study, run.of, run.seed)
         self.partial = Partial(path_of(root, run).with_suffix(".partial"), self._mark)
 
     def model(self, which: str) -> nn.Module:
         """The trained weights, loaded once."""
         if which not in self.models:
-            self.models[which] = checkpoints.load(self.root, self.run, which, self.device)
-        return self.models[which][0]
+            self.models[which] = self.checkpoints.load(which, self.device)
+        return self.models[which]
 
     def evaluate(self) -> dict[str, Any]:
         """The result record, which is not written here; each step of it is, so that a kill costs one attack."""
@@ -90,17 +91,13 @@ class Evaluator:
     def _mark(self, name: str) -> str:
         """Changes when the rows of a step would: weights, images, settings, code, torch, kind of device."""
         v, e, spec = self.run.of, self.study.evaluation, self.specs.get(name)
-        weights = lambda run: read_record(
-            checkpoints.folder(self.root, run) / "record.json", f"redoubt train {run.of.path}"
-        )["files"]
-        of = [weights(self.run)]
+        of = [self.checkpoints.record()["files"]]
         if spec and spec.surrogate:
-            variant = find_run(self.root, f"{self.study.name}/{spec.surrogate}")[1]
-            of.append(weights(variant.run(variant.seeds[0])))
+            of.append(self._surrogate(spec.surrogate).record()["files"])
         settings = [spec.model_dump(mode="json") if spec else name, e.images, e.batch_size, e.seed]
         code = attack_modules(v.defense, v.architecture["name"], [spec.attack] if spec else [])
         machine = [torch.__version__, torch.device(self.device).type]
-        return digest([checkpoints.identity(self.run), of, self.dataset.sha256, settings, code, machine])
+        return digest([self.checkpoints.identity, of, self.dataset.sha256, settings, code, machine])
 
     def _clean(self, which: str) -> list[dict[str, Any]]:
         """The natural accuracy; for a random model also what is right in every one of its draws."""
@@ -134,7 +131,7 @@ class Evaluator:
             )  # fmt: skip
         crafted = views[spec.view].model.eval()  # a wrapper made just now is in train mode
         if spec.surrogate:
-            crafted = self._surrogate(spec.surrogate)
+            crafted = self._surrogate(spec.surrogate).deployed(self.device)
         n = min(spec.images or len(self.x), len(self.x))
         x, y = self.x[:n], self.y[:n]
         began = time.perf_counter()
@@ -185,10 +182,9 @@ class Evaluator:
             result = replace(result, correct=predict(judge, x, size).argmax(1) == y)
         return [("", "the prediction", result)]
 
-    def _surrogate(self, name: str) -> nn.Module:
+    def _surrogate(self, name: str) -> Checkpoints:
         _, variant = find_run(self.root, f"{self.study.name}/{name}")
-        model, _ = checkpoints.load(self.root, variant.run(variant.seeds[0]), "best", self.device)
-        return checkpoints.defense_of(variant).deployed(model)
+        return Checkpoints(self.root, variant.run(variant.seeds[0]))
 
     def _row(
         self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float
@@ -254,9 +250,7 @@ class Evaluator:
 
     def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
         v, split = self.run.of, self.split
-        trained = read_record(
-            checkpoints.folder(self.root, self.run) / "record.json", f"redoubt train {v.path}"
-        )
+        trained = self.checkpoints.record()
         epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
         used_weights = dict.fromkeys(["best", *(s.checkpoint for s in self.specs.values())])
         weights = {which: trained["files"][f"{which}.safetensors"] for which in used_weights}
@@ -275,7 +269,7 @@ class Evaluator:
             },
             "checkpoints": {
                 which: {
-                    "path": str((checkpoints.folder(Path(), self.run) / f"{which}.safetensors").as_posix()),
+                    "path": self.checkpoints.path(which).relative_to(self.root).as_posix(),
                     "sha256": hashed,
                     "epoch": epochs[which],
                 }

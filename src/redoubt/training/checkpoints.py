@@ -1,7 +1,14 @@
-"""Weights on disk: safetensors with the run inside, refused when they belong to another run or are cut short."""
+"""The trained model of a run on disk, as one object: training writes it, evaluation reads it.
 
+Weights are safetensors with the run inside; they are refused when they belong to another run, are cut short, or are
+not what their record says.
+"""
+
+import functools
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -10,16 +17,15 @@ from torch import nn
 
 from redoubt import data, defenses
 from redoubt.config import Run, Variant
+from redoubt.config.fingerprints import training_modules
+from redoubt.defenses.base import Defense
 from redoubt.errors import RedoubtError
-from redoubt.records.files import digest, read_record, sha256, write_whole
+from redoubt.records.files import digest, read_record, sha256, write_record, write_whole
+
+WEIGHTS = ("best", "last")
 
 
-def folder(root: Path, run: Run) -> Path:
-    """Where the files of a run lie."""
-    return root / "checkpoints" / run.path
-
-
-def defense_of(variant: Variant):
+def defense_of(variant: Variant) -> Defense:
     """The defense object of a variant, ready to build its model."""
     info = data.describe(variant.data["name"])
     kind = defenses.get(variant.defense)
@@ -28,68 +34,130 @@ def defense_of(variant: Variant):
     return kind(shape=shape, architecture=variant.architecture, threat=variant.threat, params=params)
 
 
-def identity(run: Run) -> str:
-    """What a checkpoint says it is: the run's settings and seed."""
-    return digest({"settings": run.of.settings(), "seed": run.seed})
+class Checkpoints:
+    """What there is of one run's trained model: weights, identity, mark, fingerprint, record.
 
+    Args:
+        root: the folder that holds `checkpoints`.
+        run: whose.
 
-def belongs(run: Run) -> dict[str, str]:
-    """What a checkpoint says of itself."""
-    return {"path": run.path, "identity": identity(run)}
-
-
-def save(path: Path, tensors: dict[str, torch.Tensor], run: Run) -> None:
-    """Writes weights; equal tensors give equal bytes.
-
-    One key of metadata: safetensors writes several in an order that changes from call to call.
+    Attributes:
+        folder: holds `best.safetensors`, `last.safetensors`, `record.json`, and `resume.pt` while it is trained.
+        again: the command that makes them.
     """
-    tensors = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
-    write_whole(path, safetensors.torch.save(tensors, {"run": describe(belongs(run))}))
 
+    def __init__(self, root: Path, run: Run):
+        self.run = run
+        self.folder = root / "checkpoints" / run.path
+        self.again = f"redoubt train {run.of.path}"
 
-def load(root: Path, run: Run, which: str = "best", device: str = "cpu") -> tuple[nn.Module, str]:
-    """The trained model of a run, in eval mode, and the hash of its file.
+    @functools.cached_property
+    def defense(self) -> Defense:
+        """The defense that builds and deploys the model."""
+        return defense_of(self.run.of)
 
-    Raises:
-        RedoubtError: the checkpoint is missing, cut short, of another run, or not what its record says.
-    """
-    path = folder(root, run) / f"{which}.safetensors"
-    again = f"redoubt train {run.of.path}, or dvc pull {path}"
-    if not path.is_file():
-        raise RedoubtError("there is no such checkpoint", file=path, hint=again)
-    try:
-        with safetensors.safe_open(path, "pt", device=device) as file:
-            found = json.loads((file.metadata() or {}).get("run", "{}"))
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise RedoubtError(f"this checkpoint is damaged: {error}", file=path, hint=again) from None
-    if found != belongs(run):
-        raise RedoubtError(
-            "this checkpoint belongs to another run or to other settings",
-            file=path, key="run", value=found.get("path"), allowed=run.path, hint=again,
-        )  # fmt: skip
-    record, hashed = read_record(path.with_name("record.json"), again), sha256(path)
-    if record["files"].get(path.name) != hashed:
-        raise RedoubtError(
-            "this checkpoint is not the one that its record describes",
-            file=path, value=hashed, allowed=record["files"].get(path.name), hint=again,
-        )  # fmt: skip
-    model = defense_of(run.of).build().to(device)
-    model.load_state_dict(tensors)
-    return model.eval(), hashed
+    @functools.cached_property
+    def identity(self) -> str:
+        """What weights say they are: the run's settings and seed."""
+        return digest({"settings": self.run.of.settings(), "seed": self.run.seed})
 
+    @functools.cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """Identity, and the code that decides the weights: `config`, `code`, `modules`."""
+        modules = training_modules(self.run.of.defense, self.run.of.architecture["name"])
+        return {"config": self.identity, "code": digest(modules), "modules": modules}
 
-def resumable(path: Path, mark: str) -> dict | None:
-    """What an interrupted training left, or None where it left nothing or belongs to other settings or code."""
-    if not path.is_file():
-        return None
-    try:
-        left = torch.load(path, weights_only=True)
-    except Exception:  # a file cut short by a kill raises whatever its broken bytes look like
-        return None
-    return left if left.get("mark") == mark else None
+    def mark(self, images: str, speed: dict[str, Any]) -> str:
+        """Changes when an interrupted training may not be gone on with.
 
+        Args:
+            images: hash of the data set.
+            speed: `precision.Speed.summary` of this machine.
+        """
+        return digest([self.identity, self.fingerprint["code"], images, torch.__version__, speed])
 
-def describe(content: dict) -> str:
-    """One line of JSON, for logs."""
-    return json.dumps(content, sort_keys=True)
+    def path(self, which: str) -> Path:
+        """The file of the `best` or `last` weights."""
+        return self.folder / f"{which}.safetensors"
+
+    @property
+    def record_file(self) -> Path:
+        """The training record."""
+        return self.folder / "record.json"
+
+    # Written by training.
+
+    def interrupted(self, mark: str) -> dict[str, Any] | None:
+        """What an interrupted training left; None where it left nothing, or belongs to other settings or code."""
+        path = self.folder / "resume.pt"
+        if not path.is_file():
+            return None
+        try:
+            left = torch.load(path, weights_only=True)
+        except Exception:  # a file cut short by a kill raises whatever its broken bytes look like
+            return None
+        return left if left.get("mark") == mark else None
+
+    def interrupt(self, mark: str, content: dict[str, Any]) -> None:
+        """Writes all that the next epoch depends on, in one move."""
+        held = io.BytesIO()
+        torch.save({"mark": mark, **content}, held)
+        write_whole(self.folder / "resume.pt", held.getvalue())
+
+    def finish(self, weights: dict[str, dict[str, torch.Tensor]], record: dict[str, Any]) -> None:
+        """Writes the weights, then the record that holds their hashes and the fingerprint; drops what was interrupted.
+
+        Equal tensors give equal bytes. One key of metadata: safetensors writes several in an order that changes
+        from call to call.
+        """
+        described = {"run": json.dumps(self._belongs(), sort_keys=True)}
+        for which, tensors in weights.items():
+            plain = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
+            write_whole(self.path(which), safetensors.torch.save(plain, described))
+        files = {self.path(which).name: sha256(self.path(which)) for which in weights}
+        write_record(self.record_file, {**record, "fingerprint": self.fingerprint, "files": files})
+        (self.folder / "resume.pt").unlink(missing_ok=True)
+
+    def _belongs(self) -> dict[str, str]:
+        return {"path": self.run.path, "identity": self.identity}
+
+    # Read by whoever evaluates.
+
+    def record(self) -> dict[str, Any]:
+        """The training record; RedoubtError, with the command that makes it, where it is missing or was changed."""
+        return read_record(self.record_file, self.again)
+
+    def load(self, which: str = "best", device: str = "cpu") -> nn.Module:
+        """The trained model, in eval mode.
+
+        Raises:
+            RedoubtError: the weights are missing, cut short, of another run, or not what their record says.
+        """
+        path = self.path(which)
+        again = f"{self.again}, or dvc pull {path}"
+        if not path.is_file():
+            raise RedoubtError("there is no such checkpoint", file=path, hint=again)
+        try:
+            with safetensors.safe_open(path, "pt", device=device) as file:
+                found = json.loads((file.metadata() or {}).get("run", "{}"))
+                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a mapping)
+        except (safetensors.SafetensorError, OSError) as error:
+            raise RedoubtError(f"this checkpoint is damaged: {error}", file=path, hint=again) from None
+        if found != self._belongs():
+            raise RedoubtError(
+                "this checkpoint belongs to another run or to other settings",
+                file=path, key="run", value=found.get("path"), allowed=self.run.path, hint=again,
+            )  # fmt: skip
+        record, hashed = read_record(self.record_file, again), sha256(path)
+        if record["files"].get(path.name) != hashed:
+            raise RedoubtError(
+                "this checkpoint is not the one that its record describes",
+                file=path, value=hashed, allowed=record["files"].get(path.name), hint=again,
+            )  # fmt: skip
+        model = self.defense.build().to(device)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def deployed(self, device: str = "cpu") -> nn.Module:
+        """What an attacker of the selected weights faces."""
+        return self.defense.deployed(self.load("best", device))

@@ -5,7 +5,7 @@ from its last whole epoch and ends with the same bytes as one that was not.
 """
 
 import copy
-import io
+import json
 import math
 import time
 from pathlib import Path
@@ -14,15 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from redoubt import data
-from redoubt.config import Run, Training
-from redoubt.config.fingerprints import training_modules
+from redoubt.config import Run, Training, find_run
 from redoubt.defenses.base import Batch, State
 from redoubt.errors import RedoubtError
 from redoubt.progress import bar
-from redoubt.records.files import digest, write_record, write_whole
 from redoubt.records.provenance import provenance
 from redoubt.seeds import derive, generator
-from redoubt.training import checkpoints, precision
+from redoubt.training import precision
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.optimization import average, optimizer, rate
 from redoubt.training.validation import accuracy
 
@@ -39,16 +38,13 @@ class Trainer:
     def __init__(self, root: Path, run: Run, dataset, device: str):
         self.root, self.run, self.device = root, run, device
         self.t = Training(**run.of.training)
-        self.defense = checkpoints.defense_of(run.of)
-        self.folder = checkpoints.folder(root, run)
-        self.modules = training_modules(run.of.defense, run.of.architecture["name"])
-        self.code = digest(self.modules)
+        self.checkpoints = Checkpoints(root, run)
+        self.defense = self.checkpoints.defense
         self.x, self.y = dataset.split("train").tensors(device)
         self.x_val, self.y_val = dataset.split("validation").tensors(device)
         self.x_val = data.to_float(self.x_val)
         self.speed = precision.resolve(self.t, device, self.defense.graphs)
-        made_by = [self.code, dataset.sha256, torch.__version__, self.speed.summary()]
-        self.mark = digest([checkpoints.identity(run), *made_by])
+        self.mark = self.checkpoints.mark(dataset.sha256, self.speed.summary())
         self.dataset = dataset
         self.steps = math.ceil(len(self.x) / self.t.batch_size)
         self.history: list[dict] = []
@@ -71,7 +67,7 @@ class Trainer:
             epochs=self.t.epochs,
             steps_per_epoch=self.steps,
         )
-        if left := checkpoints.resumable(self.folder / "resume.pt", self.mark):
+        if left := self.checkpoints.interrupted(self.mark):
             model.load_state_dict(left["model"])
             for name, o in optimizers.items():
                 o.load_state_dict(left["optimizers"][name])
@@ -83,11 +79,8 @@ class Trainer:
         return state
 
     def _source(self) -> nn.Module:
-        from redoubt.config import find_run
-
         _, variant = find_run(self.root, f"{self.run.of.study}/{self.run.of.starts_from}")
-        model, _ = checkpoints.load(self.root, variant.run(self.run.seed), "best", self.device)
-        return checkpoints.defense_of(variant).deployed(model)
+        return Checkpoints(self.root, variant.run(self.run.seed)).deployed(self.device)
 
     def train(self, until: float = math.inf) -> bool:
         """Runs every epoch that is missing, then writes the weights, the record, and drops the resume file.
@@ -153,7 +146,7 @@ class Trainer:
             raise RedoubtError(
                 f"the loss of {self.run.path} is not finite at step {int(broken)} (epoch {epoch + 1}); "
                 "no checkpoint was written",
-                value=checkpoints.describe(means),
+                value=json.dumps(means, sort_keys=True),
                 hint="lower training.lr, grow the radius with training.warmup_epochs, or use precision float32",
             )
         return means
@@ -177,44 +170,31 @@ class Trainer:
 
     def _keep(self, state: State) -> None:
         """The resume file: everything the next epoch depends on, replaced in one move."""
-        held = io.BytesIO()
         content = {
-            "mark": self.mark,
             "model": state.model.state_dict(),
             "optimizers": {k: o.state_dict() for k, o in state.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "history": self.history,
             "best": self.best,
         }
-        torch.save(content, held)
-        write_whole(self.folder / "resume.pt", held.getvalue())
+        self.checkpoints.interrupt(self.mark, content)
 
     def _write(self, state: State, started: float) -> None:
         seen = self.ema if self.ema is not None else state.model
         _, best_epoch, best = self.best
-        checkpoints.save(self.folder / "best.safetensors", best, self.run)
-        checkpoints.save(self.folder / "last.safetensors", seen.state_dict(), self.run)
         v = self.run.of
-        names = ("best.safetensors", "last.safetensors")
         record = {
             "schema": 1,
             "run": {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": self.run.seed},
             "about": v.about,
             "config": v.settings(),
             "sources": v.sources,
-            "fingerprint": {
-                "config": checkpoints.identity(self.run),
-                "code": self.code,
-                "modules": self.modules,
-            },
             "data": {"name": v.data["name"], "sha256": self.dataset.sha256},
             "speed": self.speed.summary(),
             "selected_on": f"validation {self.defense.selects_on} accuracy",
             "best_epoch": best_epoch,
             "history": self.history,
-            "files": {name: checkpoints.sha256(self.folder / name) for name in names},
             "seconds": round(time.time() - started, 3),
             "provenance": provenance(started, self.device),
         }
-        write_record(self.folder / "record.json", record)
-        (self.folder / "resume.pt").unlink(missing_ok=True)
+        self.checkpoints.finish({"best": best, "last": seen.state_dict()}, record)

@@ -18,7 +18,7 @@ from redoubt.evaluation import partial
 from redoubt.evaluation.evaluator import Evaluator, path_of
 from redoubt.progress import bar, console
 from redoubt.records.files import read_record, write_record
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
 from redoubt.workflow import archive
 
@@ -119,11 +119,11 @@ class Recorder:
             yield Unit(run, tuple([*(f"natural:{w}" for w in weights), *names]))
 
     def _has_weights(self, run: Run) -> bool:
-        folder = checkpoints.folder(self.root, run)
-        record = _record(folder / "record.json")
+        kept = Checkpoints(self.root, run)
+        record = _record(kept.record_file)
         if record is None or staleness.of_training(self.root, record):
             return False
-        return all((folder / name).is_file() for name in record["files"])
+        return all((kept.folder / name).is_file() for name in record["files"])
 
     def _has_result(self, run: Run) -> bool:
         record = _record(path_of(self.root, run))

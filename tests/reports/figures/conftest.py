@@ -10,10 +10,10 @@ import yaml
 from redoubt import data
 from redoubt.config import attacks_of, load_study, resolve
 from redoubt.evaluation.evaluator import path_of
-from redoubt.records.files import sha256, write_json, write_record
+from redoubt.records.files import write_json, write_record
 from redoubt.records.packed_booleans import pack
 from redoubt.reports import exhibits, tables
-from redoubt.training import checkpoints
+from redoubt.training.checkpoints import Checkpoints
 from redoubt.workflow.dag import Dag
 
 HERE = {"source": "ours: tests"}
@@ -142,7 +142,7 @@ def result(study, run, number: int) -> dict:
     return {"run": named, "evaluations": rows, "checks": [check], "training_seconds": 2.0 + number}
 
 
-def training(run, number: int, files: dict[str, str]) -> dict:
+def training(run, number: int) -> dict:
     """A training record with a made-up history."""
     blocks = {f"{kind}_{b}": 0.1 for kind in ("gradient", "updated") for b in ("stem", "block1", "block2")}
     blocks |= dict.fromkeys(("feature_gap", "accuracy_z1", "accuracy_z2"), 0.2 + 0.1 * number)
@@ -153,7 +153,7 @@ def training(run, number: int, files: dict[str, str]) -> dict:
     v = run.of
     named = {"study": v.study, "defense": v.defense, "variant": v.variant, "seed": run.seed}
     about = {"best_epoch": 1, "selected_on": "validation robust accuracy", "seconds": 2.0 + number}
-    return {"run": named, "history": history, "files": files, **about}
+    return {"run": named, "history": history, **about}
 
 
 def claim(verdict: str, paper: str, study: str | None, low: float, high: float) -> dict:
@@ -193,11 +193,9 @@ def made(tmp_path_factory) -> Path:
     runs = [v.run(seed) for v in resolve(study) for seed in v.seeds]
     for number, run in enumerate(runs):
         torch.manual_seed(0)  # equal classifiers: some images are right for all of them
-        folder = checkpoints.folder(root, run)
-        best = folder / "best.safetensors"
-        checkpoints.save(best, checkpoints.defense_of(run.of).build().state_dict(), run)
-        records.append(folder / "record.json")
-        write_record(records[-1], training(run, number, {best.name: sha256(best)}))
+        kept = Checkpoints(root, run)
+        kept.finish({"best": kept.defense.build().state_dict()}, training(run, number))
+        records.append(kept.record_file)
         files.append(path_of(root, run))
         write_record(files[-1], result(study, run, number))
     listing, claims = root / "reports" / "exhibits.json", root / "reports" / "claims.json"

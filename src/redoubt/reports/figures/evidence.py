@@ -161,11 +161,11 @@ class Evidence:
     def network(self, run: str, which: str = "best"):
         """The defense object and the trained model of a variant's first seed."""
         from redoubt.config import find_run
-        from redoubt.training import checkpoints
+        from redoubt.training.checkpoints import Checkpoints
 
         _, variant = find_run(self.root, f"{self.study}/{run}")
-        model, _ = checkpoints.load(self.root, variant.run(variant.seeds[0]), which)
-        return checkpoints.defense_of(variant), model
+        kept = Checkpoints(self.root, variant.run(variant.seeds[0]))
+        return kept.defense, kept.load(which)
 
     def images(self, n: int):
         """The first n test images (N, C, H, W) in [0, 1], and their labels."""
