@@ -21,7 +21,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; then open reports/index.html
 	snakemake --cores $(CORES)
 
-test: $(VENV)/ready lint ## lint, format check and the quick tests
+test: $(VENV)/ready lint ## lint, format, layers and types, then the quick tests
 	pytest -m "not slow" -n 2
 
 test-all: $(VENV)/ready lint ## the heavier checks too
@@ -31,6 +31,8 @@ lint: $(VENV)/ready
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
+	lint-imports
+	mypy
 
 format: $(VENV)/ready ## put every file into its form
 	ruff check --fix .

@@ -202,7 +202,8 @@ class Study(Strict):
     @field_validator("seeds")
     @classmethod
     def _unique(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return unique_seeds(value)
+        unique_seeds(value)
+        return value
 
 
 class StudyChoice(Strict):
