@@ -144,7 +144,7 @@ def test_momentum_carries_over_a_summit_as_worked_out_by_hand():
 
 
 def test_the_new_data_set_is_prepared_and_learned(tmp_path, monkeypatch):
-    assert f"INFO = {written('python', 'Info(').strip().rstrip(',')}\n" in inspect.getsource(stripes)
+    assert f"INFO = {written('python', 'Info(').strip()}\n" in inspect.getsource(stripes)
     monkeypatch.setitem(catalogue._CATALOGUE, "stripes", stripes.INFO)
     register(monkeypatch, preparing._READERS, "stripes", "redoubt.data.stripes")
     (tmp_path / "studies").mkdir()
