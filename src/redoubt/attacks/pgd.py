@@ -61,7 +61,7 @@ def pgd(
             needed where another model than this one is the target.
 
     Raises:
-        RedoubtError: see `finish.attack`; a loss that is unknown or does not fit the other settings.
+        RedoubtError: see `entry_exit.attack`; a loss that is unknown or does not fit the other settings.
     """
     plan = _Plan(loss, kappa, targets, restarts, steps, random_start)
     counted, lucky = expectation(model, eot), is_random(model, x)
