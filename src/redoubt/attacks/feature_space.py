@@ -119,7 +119,8 @@ def feature_space(
         loss: ce, margin, toward or none, see `Aim`, as are the others.
 
     Raises:
-        RedoubtError: see `entry_exit.attack`; a model without branches; fewer than one step or start; an unknown choice.
+        RedoubtError: see `entry_exit.attack`; a model without branches; fewer than one step or start; an unknown
+            choice.
     """
     if not (hasattr(model, "branches") and hasattr(model, "natural")):
         raise RedoubtError("this model has no branches", hint="attack AFD's view `unfolded`")
