@@ -136,11 +136,12 @@ def _effort(s: _Subject) -> Iterator[dict]:
     yield check("probe_iterative_at_least_one_step", gap, s.allowance, gap <= s.allowance, why)
 
     # A deterministic model's number is the worst case of its main attacks: does more effort than theirs find more?
-    known = s.stands is not None and not s.random
+    known = None if s.random else s.stands
     limit = max(CONVERGED, 2 * s.allowance)
     more = s.pgd(steps=4 * STEPS, restarts=2)
-    gap = ((s.stands & (more < 0.5)).float().mean() if known else (base.mean() - more.mean()).abs()).item()
-    less = "the worst case of the main attacks" if known else f"PGD-{STEPS}"
+    moved = (base.mean() - more.mean()).abs() if known is None else (known & (more < 0.5)).float().mean()
+    gap = moved.item()
+    less = f"PGD-{STEPS}" if known is None else "the worst case of the main attacks"
     why = f"accuracy changes from {less} to PGD-{4 * STEPS} with 2 restarts, {len(s.x)} images"
     yield check("probe_more_effort_changes_little", gap, round(limit, 6), gap <= limit, why)
 

@@ -113,7 +113,8 @@ def in_stages(
         RedoubtError: see `engine.check_input`; logits that are not finite.
     """
     check_input(model, x, y, eps, norm)
-    x, y, log = x.detach().float(), y.to(x.device, torch.int64), []
+    x, y = x.detach().float(), y.to(x.device, torch.int64)
+    log: list[dict] = []
     info = {**info, "batch_size": batch_size, "stages": log}
     if len(x) == 0:
         return AttackResult(x, torch.zeros_like(y, dtype=torch.bool), info=info)

@@ -11,6 +11,7 @@ the examples that still stand, and is judged on fresh float32 predictions.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from redoubt.errors import RedoubtError, nearest
 NORMS = ("linf", "l2")
 PROBE = 8  # images on which a model's answers are looked at before an attack
 Model = Callable[[Tensor], Tensor]
+T = TypeVar("T")  # a tensor or a tuple of tensors
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_size: int):
+def batched(work: Callable[[slice], T], n: int, batch_size: int) -> T:
     """`work` over slices of at most `batch_size` of n > 0 examples, its tensors concatenated.
 
     Where memory runs out the batch is halved and the slice done again. The passes of a failed slice stay counted.
@@ -206,7 +208,8 @@ def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_
     Raises:
         RedoubtError: memory runs out on a single example.
     """
-    parts, start = [], 0
+    parts: list[Any] = []
+    start = 0
     while start < n:
         try:
             parts.append(work(slice(start, min(start + batch_size, n))))
@@ -224,8 +227,8 @@ def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
-    return tuple(torch.cat(p) for p in zip(*parts, strict=True))
+        return cast(T, torch.cat(parts))
+    return cast(T, tuple(torch.cat(p) for p in zip(*parts, strict=True)))
 
 
 def predict(model: Model, x: Tensor, batch_size: int) -> Tensor:
