@@ -56,9 +56,7 @@ class Trainer:
 
         def marked(begun: dict | None = None) -> tuple[precision.Speed, str]:
             measure = functools.partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
-            speed = precision.resolve(
-                self.t, self.device, self.defense.graphs, measure=measure, begun=begun
-            )
+            speed = precision.resolve(self.t, self.device, self.defense.graphs, measure=measure, begun=begun)
             return speed, self.checkpoints.mark(self.dataset.sha256, speed.summary())
 
         begun = self.checkpoints.begun() if self.t.precision == "auto" else None
