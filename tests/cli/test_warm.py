@@ -37,7 +37,7 @@ def children(pid: int) -> list[int]:
     return [int(c) for c in open(path).read().split()]
 
 
-def until(condition, seconds: float = 120) -> None:
+def until(condition, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
