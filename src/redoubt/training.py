@@ -186,11 +186,21 @@ class Trainer:
         torch.save(content, held)
         write_whole(self.folder / "resume.pt", held.getvalue())
 
+    def _finished(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights with what the defense chooses on validation images at the end."""
+        model = self.defense.build().to(self.device)
+        model.load_state_dict(tensors)
+        seed = derive(self.run.seed, "validation")
+        how = (self.x_val, self.y_val, self.t.validation_steps, seed)
+        with self.speed.eagerly():
+            self.defense.finish(model.eval(), lambda: accuracy(self.defense, model, *how))
+        return model.state_dict()
+
     def _write(self, state: State, started: float) -> None:
         seen = self.ema if self.ema is not None else state.model
         _, best_epoch, best = self.best
-        checkpoints.save(self.folder / "best.safetensors", best, self.run)
-        checkpoints.save(self.folder / "last.safetensors", seen.state_dict(), self.run)
+        checkpoints.save(self.folder / "best.safetensors", self._finished(best), self.run)
+        checkpoints.save(self.folder / "last.safetensors", self._finished(seen.state_dict()), self.run)
         v = self.run.of
         names = ("best.safetensors", "last.safetensors")
         record = {

@@ -100,7 +100,7 @@ def test_rgkd_is_one_minus_the_cosine(monkeypatch):
     monkeypatch.setattr(defense, "adversary", lambda *_: x_adv)
     model = copy.deepcopy(state.model)
     loss, metrics = defense.loss(batch, state)
-    u, v = model.start.features(batch.x), model.classifier.features(x_adv)
+    u, v = model.start.train().features(batch.x), model.classifier.features(x_adv)
     cos = sum(a @ b / (a @ a).sqrt() / (b @ b).sqrt() for a, b in zip(u, v, strict=True)) / len(u)
     torch.testing.assert_close(metrics["rgkd"], (5 * (1 - cos)).detach())
     torch.testing.assert_close(loss, F.cross_entropy(model.classifier(x_adv), batch.y) + 5 * (1 - cos))
@@ -111,7 +111,7 @@ def test_rgkd_is_one_minus_the_cosine(monkeypatch):
     [(1, 30.0, True, True), (2, 30.0, True, False), (1, 30.0, False, False), (1, None, True, False)],
 )
 def test_noise_replaces_the_attack_in_the_first_half_where_features_drift(epoch, theta, apart, replays):
-    defense, batch, state = tiny(Arrest, theta=theta)
+    defense, batch, state = tiny(Arrest, theta=theta, teacher="running")
     state.epoch = epoch  # of 4
     state.model.start.load_state_dict(state.model.classifier.state_dict())
     if apart:

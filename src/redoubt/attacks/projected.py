@@ -21,6 +21,11 @@ def random_start(x: Tensor, norm: str, eps: float, generator: torch.Generator | 
     return (x + delta).clamp(0, 1)
 
 
+def normal_start(x: Tensor, deviation: float, generator: torch.Generator | None) -> Tensor:
+    """x plus normal noise, neither projected nor clipped to [0, 1] (trades.py 34, mart.py 20)."""
+    return x + deviation * torch.empty_like(x).normal_(generator=generator)
+
+
 def step(z: Tensor, gradient: Tensor, x: Tensor, norm: str, eps: float, size: float) -> Tensor:
     """One ascent step from z (descent for a negative `size`), projected on the eps-ball of x and on [0, 1]."""
     if norm == "linf":

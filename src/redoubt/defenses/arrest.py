@@ -4,17 +4,36 @@ Adversarial fine-tuning with representation-guided knowledge distillation (RGKD)
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from redoubt.attacks.engine import evaluating
 from redoubt.attacks.projected import random_start
 from redoubt.defenses.base import Batch, InnerAttack, State, hyper
-from redoubt.defenses.vaft import Vaft
+from redoubt.defenses.vaft import Vaft, WithStart
 
 CODE = "AFD authors' code: ARREST.py"
+
+
+class WithTeacher(WithStart):
+    """Attributes: classifier, and `start`, the teacher, whose running statistics no pass moves."""
+
+    def __init__(self, classifier: nn.Module):
+        super().__init__(classifier)
+        for m in self.start.modules():
+            if isinstance(m, nn.modules.batchnorm._BatchNorm):
+                m.track_running_stats = False
+
+    @torch.no_grad()
+    def taught(self, x: Tensor) -> Tensor:
+        """The teacher's features (N, D) of natural images, its batch norms using the batch's statistics."""
+        self.start.train()
+        features = self.start.features(x)
+        self.start.eval()
+        return features
 
 
 class Arrest(Vaft):
@@ -28,6 +47,16 @@ class Arrest(Vaft):
         lam: float = hyper(50.0, f"{CODE} (beta 50); 0 switches RGKD off", ge=0)
         theta: float | None = hyper(30.0, f"{CODE} (degrees); null switches NR off", ge=0, le=180)
         replayed: float = hyper(0.5, f"{CODE} (NR in epochs 1-10 of 20), a share of the epochs", ge=0, le=1)
+        teacher: Literal["batch", "running"] = hyper(
+            "batch", f"{CODE} 372 (model_nat is never put in eval mode): whose statistics its batch norms use"
+        )
+
+    def build(self) -> WithTeacher:
+        return WithTeacher(self.classifier())
+
+    def taught(self, x: Tensor, state: State) -> Tensor:
+        """f'_nat(x), (N, D), of natural images."""
+        return state.model.taught(x) if self.params.teacher == "batch" else state.model.natural(x)
 
     def drifted(self, batch: Batch, state: State) -> bool:
         """NR's rule: the batch's mean 1 - cos(f'_nat(x), f(x)) on natural x is at least 1 - cos(theta)."""
@@ -35,7 +64,8 @@ class Arrest(Vaft):
         if p.theta is None or state.epoch >= p.replayed * state.epochs:
             return False
         with evaluating(model), torch.no_grad():
-            cos = F.cosine_similarity(model.natural(batch.x), model.classifier.features(batch.x))
+            taught = self.taught(batch.x, state)
+            cos = F.cosine_similarity(taught, model.classifier.features(batch.x))
         return (1 - cos.mean()).item() >= 1 - math.cos(math.radians(p.theta))
 
     def adversary(self, batch: Batch, state: State) -> Tensor:
@@ -47,4 +77,5 @@ class Arrest(Vaft):
     def extra(self, z: Tensor, f_adv: Tensor, f_nat: Tensor, batch: Batch, state: State) -> dict[str, Tensor]:
         if not self.params.lam:
             return {}
-        return {"rgkd": self.params.lam * (1 - F.cosine_similarity(f_nat, f_adv).mean())}
+        taught = self.taught(batch.x, state)
+        return {"rgkd": self.params.lam * (1 - F.cosine_similarity(taught, f_adv).mean())}
