@@ -39,6 +39,15 @@ def rate(t: Training, progress: float) -> float:
     return 1.0
 
 
+def momentum(t: Training, progress: float) -> float:
+    """The momentum of SGD at `progress`: from `momentum` to `peak_momentum` and back as the rate rises and falls.
+
+    PyTorch's CyclicLR does so unasked, between 0.9 and 0.8: the codes of Wong et al. 2020 and of N-FGSM have it.
+    """
+    low = t.momentum if t.peak_momentum is None else t.peak_momentum
+    return t.momentum - (t.momentum - low) * rate(t, progress)
+
+
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """ema <- decay * ema + (1 - decay) * model; counters and flags are copied.
 

@@ -17,7 +17,7 @@ from redoubt import checkpoints, data, speed
 from redoubt.config import Run, Training
 from redoubt.defenses.base import Batch, State
 from redoubt.errors import RedoubtError
-from redoubt.optimization import average, optimizer, rate
+from redoubt.optimization import average, momentum, optimizer, rate
 from redoubt.progress import bar
 from redoubt.provenance import digest, provenance, training_modules, write_record, write_whole
 from redoubt.seeds import derive, generator
@@ -132,6 +132,8 @@ class Trainer:
             for o in state.optimizers.values():
                 for group in o.param_groups:
                     group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate(self.t, at)
+                    if self.t.peak_momentum is not None:
+                        group["momentum"] = momentum(self.t, at)
             state.warmup = min(1.0, (state.step + 1) / max(1, round(self.t.warmup_epochs * self.steps)))
             x = data.augment(data.to_float(self.x[index]), draws, self.t.augment)
             batch = Batch(x.contiguous(memory_format=torch.channels_last), self.y[index], index)

@@ -83,6 +83,12 @@ class Training(Strict):
         0.1, description="factor of each decay; a list has one for each"
     )
     peak: Share = Field(0.4, description="share of the steps after which `one_cycle` is at `lr`")
+    peak_momentum: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="momentum of SGD at that peak, from which it moves back as the rate falls",
+    )
     warmup_epochs: float = Field(
         0, ge=0, description="epochs in which the attack's radius grows from 0 to eps"
     )

@@ -69,10 +69,16 @@ class Arrest(Vaft):
         return (1 - cos.mean()).item() >= 1 - math.cos(math.radians(p.theta))
 
     def adversary(self, batch: Batch, state: State) -> Tensor:
-        """PGD's x_adv, or its random start alone where the features have drifted."""
+        """PGD's x_adv, or its random start alone where the features have drifted.
+
+        The start is clipped to [0, 1] after the first step only (ARREST.py 173-185).
+        """
+        model, eps = state.model, self.eps * state.warmup
+        start = random_start(batch.x, self.norm, eps, state.generator, clip=False)
         if self.drifted(batch, state):
-            return random_start(batch.x, self.norm, self.eps * state.warmup, state.generator)
-        return super().adversary(batch, state)
+            return start.clamp(0, 1)
+        ce = lambda z: F.cross_entropy(model(z), batch.y, reduction="none")
+        return self.perturb(model, batch, state, ce, start)
 
     def extra(self, z: Tensor, f_adv: Tensor, f_nat: Tensor, batch: Batch, state: State) -> dict[str, Tensor]:
         if not self.params.lam:
