@@ -160,6 +160,21 @@ def test_momentum_is_over_each_images_predictions_and_starts_with_the_first():
     assert state.model.q[5:].abs().max() == 0
 
 
+def test_momentum_of_a_class_is_over_the_mean_prediction_of_its_images():
+    defense, batch, state = tiny(momentum=0.9, momentum_of="class")  # labels 0, 1, 0, 0, 1
+    first, second = torch.rand(2, 5, K, dtype=torch.float64).softmax(2)
+    ones, zeros = [1, 4], [0, 2, 3]
+    found = defense.average(first, batch, state)
+    for rows in (ones, zeros):
+        for i in rows:
+            torch.testing.assert_close(found[i], first[rows].mean(0))
+    again = defense.average(second, batch, state)
+    torch.testing.assert_close(again[1], 0.9 * first[ones].mean(0) + 0.1 * second[ones].mean(0))
+    assert state.model.q.shape == (K, K)
+    torch.testing.assert_close(state.model.q[:2], again[:2])
+    assert state.model.q[2].abs().max() == 0  # no example of class 2
+
+
 @pytest.mark.parametrize("direction", ["target_first", "adversarial_first"])
 def test_the_loss_over_two_steps_is_the_equation(direction, monkeypatch):
     defense, batch, state = tiny(lam=3.5, momentum=0.9, direction=direction)

@@ -1,5 +1,6 @@
 """Attacks of the evaluation: PGD-20 of the authors' scripts and AutoAttack's `standard`, image by image."""
 
+import pytest
 import torch
 
 from redoubt.attacks.autoattack import autoattack
