@@ -71,7 +71,9 @@ def test_vaft_is_adversarial_training_from_given_weights():
 
 @pytest.mark.parametrize(("kind", "off"), [(Arrest, {"lam": 0.0, "theta": None}), (Afkd, {"lam": 0.0})])
 def test_a_method_whose_terms_are_off_is_vaft_weight_for_weight(kind, off, monkeypatch):
-    monkeypatch.setattr(arrest, "random_start", lambda *given, clip: random_start(*given))  # where they differ
+    monkeypatch.setattr(
+        arrest, "random_start", lambda *given, clip: random_start(*given)
+    )  # where they differ
     base = small(Vaft)[1].model.state_dict()
     same = small(kind, params=off)[1].model.state_dict()
     assert all(torch.equal(same[k], base[k]) for k in base)
