@@ -126,7 +126,10 @@ class Rift(Defense):
         return f
 
     def finish(self, model: WithChoice, evaluate: Callable[[], tuple[float, float]]) -> None:
-        """The factor of highest clean accuracy among those not less robust than the start; the smallest of equals."""
+        """The factor of highest clean accuracy among those not less robust than the start.
+
+        Of equals the largest: where validation images see no difference the smallest would undo the fine-tuning.
+        """
         if self.params.factor != "validation":
             return
         found = {}
@@ -135,7 +138,7 @@ class Rift(Defense):
             found[factor] = evaluate()
         least = found[0.0][1] - self.params.loss_allowed
         allowed = [factor for factor, (_, robust) in found.items() if robust >= least]
-        model.factor.fill_(max(allowed, key=lambda factor: (found[factor][0], -factor)))
+        model.factor.fill_(max(allowed, key=lambda factor: (found[factor][0], factor)))
 
     def choose(self, batch: Batch, state: State) -> str:
         """The module of lowest MRC on the first batch, or the one that is named; kept for the whole training."""
