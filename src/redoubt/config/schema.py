@@ -20,6 +20,8 @@ def _number(value: object) -> object:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Radius = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
 
 
 class Sourced(Strict):
@@ -65,10 +67,19 @@ class Training(Strict):
     schedule: Literal["constant", "step", "cosine", "one_cycle"] = Field(
         "step", description="of the learning rate"
     )
-    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.5, 0.75), description="share of the steps after which `step` decays the rate"
+    milestones: tuple[Share, ...] = Field(
+        (0.5, 0.75), description="share of the steps after which `step` decays the rate, e.g. 74/76"
     )
-    gamma: float = Field(0.1, gt=0, le=1, description="factor of each decay")
+    gamma: Factor | tuple[Factor, ...] = Field(
+        0.1, description="factor of each decay; a list has one for each"
+    )
+    peak: Share = Field(0.4, description="share of the steps after which `one_cycle` is at `lr`")
+    peak_momentum: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="momentum of SGD at that peak, from which it moves back as the rate falls",
+    )
     warmup_epochs: float = Field(
         0, ge=0, description="epochs in which the attack's radius grows from 0 to eps"
     )
@@ -91,6 +102,12 @@ class Training(Strict):
         if list(value) != sorted(set(value)):
             raise ValueError("milestones must grow")
         return value
+
+    @model_validator(mode="after")
+    def _one_factor_each(self) -> "Training":
+        if isinstance(self.gamma, tuple) and len(self.gamma) != len(self.milestones):
+            raise ValueError("gamma must be one factor, or one for each of the milestones")
+        return self
 
 
 class Architecture(Strict):

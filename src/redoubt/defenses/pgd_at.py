@@ -1,5 +1,7 @@
 """PGD adversarial training: Madry, Makelov, Schmidt, Tsipras, Vladu, ICLR 2018 (arXiv 1706.06083)."""
 
+from typing import Literal
+
 import torch.nn.functional as F
 
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
@@ -15,10 +17,14 @@ class PgdAt(Defense[Classifier]):
         """Hyper-parameters of PGD-AT."""
 
         steps: int = hyper(7, "paper: section 5, CIFAR-10 (7 steps of 2/255)", ge=1)
+        mode: Literal["eval", "train"] = hyper(
+            "eval", "ours: as TRADES and MART; train in the code of Rice et al. 2020, train_cifar.py 294-316"
+        )
+
+    params: Params
 
     def loss(self, batch: Batch, state: State):
         model = state.model
-        x_adv = self.perturb(
-            model, batch, state, lambda z: F.cross_entropy(model(z), batch.y, reduction="none")
-        )
+        ce = lambda z: F.cross_entropy(model(z), batch.y, reduction="none")
+        x_adv = self.perturb(model, batch, state, ce, mode=self.params.mode)
         return F.cross_entropy(model(x_adv), batch.y), {}

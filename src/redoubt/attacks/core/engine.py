@@ -110,6 +110,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             m.training = mode
 
 
+def attacking(model: nn.Module, mode: str) -> contextlib.AbstractContextManager:
+    """What a training attack runs in.
+
+    Args:
+        mode: `eval` is `evaluating`. `train` leaves the model as a training step has it, weights without gradients:
+            batch norm uses the statistics of the batch, and its running ones move with each pass.
+    """
+    return evaluating(model) if mode == "eval" else frozen(model)
+
+
 def check_input(model: Model, x: Tensor, y: Tensor, eps: float, norm: str) -> None:
     """Refuse what would give a wrong number.
 
