@@ -28,12 +28,21 @@ def rate(t: Training, progress: float) -> float:
     Wong et al. 2020, with its peak at 2/5).
     """
     if t.schedule == "step":
-        return t.gamma ** sum(progress >= m for m in t.milestones)
+        passed = sum(progress >= m for m in t.milestones)
+        return math.prod(t.gamma[:passed]) if isinstance(t.gamma, tuple) else t.gamma**passed
     if t.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * progress))
     if t.schedule == "one_cycle":
         return min((progress + 1e-3) / 0.4, (1 - progress) / 0.6, 1.0)
     return 1.0
+
+
+def decay(t: Training, step: int) -> float:
+    """Decay of the averaged weights after `step` (from 0): `t.ema`, at first (1 + step) / (10 + step) if it warms up.
+
+    The warm-up is AFD's (tl+sl.py 370): in a short training the average forgets its first weights sooner.
+    """
+    return min(t.ema, (1 + step) / (10 + step)) if t.ema_warmup else t.ema
 
 
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:

@@ -17,7 +17,7 @@ from redoubt import checkpoints, data, speed
 from redoubt.config import Run, Training
 from redoubt.defenses.base import Batch, State
 from redoubt.errors import RedoubtError
-from redoubt.optimization import average, optimizer, rate
+from redoubt.optimization import average, decay, optimizer, rate
 from redoubt.progress import bar
 from redoubt.provenance import digest, provenance, training_modules, write_record, write_whole
 from redoubt.seeds import derive, generator
@@ -139,7 +139,7 @@ class Trainer:
             with self.speed.autocast(), self.speed.eagerly(len(index) != self.t.batch_size):
                 metrics = self.defense.step(batch, state)
             if self.ema is not None:
-                average(self.ema, state.model, self.t.ema)
+                average(self.ema, state.model, decay(self.t, state.step))
             finite = torch.isfinite(metrics["loss"])
             broken = torch.where((broken < 0) & ~finite, torch.full_like(unset, state.step), broken)
             for name, value in metrics.items():

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from tests.defenses.fine_tuned import small, tiny
 
+from redoubt.attacks.projected import random_start
 from redoubt.defenses.afd import Afd
 from redoubt.defenses.afkd import Afkd
 from redoubt.defenses.arrest import Arrest
@@ -61,7 +62,11 @@ def test_both_networks_take_the_source_without_sharing_it(kind):
     assert defense.starts_from == "standard"
 
 
-def test_vaft_is_adversarial_training_from_given_weights():
+def test_vaft_is_adversarial_training_from_given_weights(monkeypatch):
+    clipped = lambda self, batch, state: random_start(batch.x, "linf", self.eps, state.generator)
+    defense, state, batch = small(Vaft, 0)
+    assert defense.start_of_attack(batch, state).min() < 0
+    monkeypatch.setattr(Vaft, "start_of_attack", clipped)
     ours = small(Vaft)[1].model.classifier.state_dict()
     theirs = small(PgdAt, **{"params": {"steps": 10}})[1].model.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)

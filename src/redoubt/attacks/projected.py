@@ -10,15 +10,26 @@ def _per_example(v: Tensor) -> Tensor:
     return v.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, *[1] * (v.ndim - 1))
 
 
-def random_start(x: Tensor, norm: str, eps: float, generator: torch.Generator | None) -> Tensor:
-    """A point drawn in the ball around x: uniform in the cube for linf, uniform in the ball for l2."""
+def random_start(
+    x: Tensor, norm: str, eps: float, generator: torch.Generator | None, clip: bool = True
+) -> Tensor:
+    """A point drawn in the ball around x: uniform in the cube for linf, uniform in the ball for l2.
+
+    Args:
+        clip: to [0, 1]. AFD's code (tl+sl.py 173) takes the first gradient outside of the pixels' range.
+    """
     if norm == "linf":
         delta = torch.empty_like(x).uniform_(-eps, eps, generator=generator)
     else:
         delta = torch.empty_like(x).normal_(generator=generator)
         radius = torch.rand(len(x), device=x.device, dtype=x.dtype, generator=generator) ** (1 / x[0].numel())
         delta = delta / _per_example(delta) * radius.view(-1, *[1] * (x.ndim - 1)) * eps
-    return (x + delta).clamp(0, 1)
+    return (x + delta).clamp(0, 1) if clip else x + delta
+
+
+def normal_start(x: Tensor, sigma: float, generator: torch.Generator | None) -> Tensor:
+    """x + sigma n with n standard normal, not clipped to [0, 1]: the start of TRADES' code and what follows it."""
+    return x + sigma * torch.empty_like(x).normal_(generator=generator)
 
 
 def step(z: Tensor, gradient: Tensor, x: Tensor, norm: str, eps: float, size: float) -> Tensor:
