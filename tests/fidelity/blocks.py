@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
+from redoubt.models.base import Classifier, Pool
 from redoubt.training import optimizer
 
 
@@ -15,40 +16,32 @@ def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(conv1=conv, bn1=bn, relu=nn.ReLU()))
 
 
-class Blocks(nn.Module):
+class Blocks(Classifier):
     """A stem and four blocks of one convolution with batch norm on (N, 1, 8, 8) images; 4 features, 3 classes."""
 
     def __init__(self):
-        super().__init__()
         strides = {"stem": 1, "block1": 1, "block2": 2, "block3": 2, "block4": 1}
-        self.stages = nn.ModuleDict({n: _conv(1 if n == "stem" else 4, 4, s) for n, s in strides.items()})
-        self.head = nn.Linear(4, 3)
+        stages = {name: _conv(1 if name == "stem" else 4, 4, stride) for name, stride in strides.items()}
+        super().__init__(1, {**stages, "pool": Pool()}, nn.Linear(4, 3), normalize=None)
 
-    def features(self, x: Tensor) -> Tensor:
-        for stage in self.stages.values():
-            x = stage(x)
-        return x.mean((2, 3))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
-
-    def blocks(self) -> dict[str, list[nn.Module]]:
-        return {**{name: [stage] for name, stage in self.stages.items()}, "head": [self.head]}
+def _values(module: nn.Module) -> list[Tensor]:
+    """Weights and statistics in the order of the state dict; no counters, no constants of the normalization."""
+    held = module.state_dict().items()
+    return [v for name, v in held if v.dtype.is_floating_point and "normalize" not in name]
 
 
 def flat(*modules: nn.Module) -> Tensor:
-    """Every weight and statistic of the modules in the order of their state dicts, counters left out: one vector."""
-    held = [v for m in modules for v in m.state_dict().values()]
-    return torch.cat([v.flatten() for v in held if v.dtype.is_floating_point])
+    """Every weight and statistic of the modules: one vector."""
+    return torch.cat([v.flatten() for m in modules for v in _values(m)])
 
 
 def filled(values: Tensor) -> Blocks:
     """The network whose `flat` is `values`."""
     network, at = Blocks().double(), 0
-    for v in network.state_dict().values():
-        if v.dtype.is_floating_point:
-            v.copy_(values[at : at + v.numel()].view(v.shape))
-            at += v.numel()
+    for v in _values(network):
+        v.copy_(values[at : at + v.numel()].view(v.shape))
+        at += v.numel()
     assert at == len(values)
     return network
 

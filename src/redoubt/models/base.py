@@ -90,6 +90,13 @@ class Classifier(nn.Module):
             x = stage(x)
         return x.flatten(1)
 
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """What each stage gives of [0, 1] pixels, by its name; the last of them, flattened, is `features`."""
+        x, found = self.normalize(x), {}
+        for name, stage in self.stages.items():
+            x = found[name] = stage(x)
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, num_classes) of [0, 1] pixels (N, C, H, W)."""
         return self.head(self.features(x))
