@@ -86,6 +86,10 @@ class Training(Strict):
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay of the averaged weights that are evaluated"
     )
+    ema_warmup: bool = Field(
+        False,
+        description="the averaged weights decay by (1 + step) / (10 + step) while that is less than ema",
+    )
     augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="of the forward and backward passes; weights and recorded attacks are float32"

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt.attacks.core.engine import evaluating
-from redoubt.attacks.core.pgd_step import random_start
 from redoubt.defenses.base import Batch, InnerAttack, State, hyper
 from redoubt.defenses.vaft import Vaft, WithStart
 from redoubt.models.base import Classifier
@@ -76,8 +75,7 @@ class Arrest(Vaft[WithTeacher]):
 
         The start is clipped to [0, 1] after the first step only (ARREST.py 173-185).
         """
-        model, eps = state.model, self.eps * state.warmup
-        start = random_start(batch.x, self.norm, eps, state.generator, clip=False)
+        model, start = state.model, self.start_of_attack(batch, state)
         if self.drifted(batch, state):
             return start.clamp(0, 1)
         ce = lambda z: F.cross_entropy(model(z), batch.y, reduction="none")

@@ -1,6 +1,7 @@
 """The optimizer of a training, its learning rate at every moment, and the moving average of its weights."""
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
@@ -46,6 +47,15 @@ def momentum(t: Training, progress: float) -> float:
     """
     low = t.momentum if t.peak_momentum is None else t.peak_momentum
     return t.momentum - (t.momentum - low) * rate(t, progress)
+
+
+def decay(t: Training, step: int) -> float:
+    """Decay of the averaged weights after `step` (from 0): `t.ema`, at first (1 + step) / (10 + step) if it warms up.
+
+    The warm-up is AFD's (tl+sl.py 370): in a short training the average forgets its first weights sooner.
+    """
+    ema = cast(float, t.ema)  # asked for only where weights are averaged
+    return min(ema, (1 + step) / (10 + step)) if t.ema_warmup else ema
 
 
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:

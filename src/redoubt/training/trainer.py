@@ -23,7 +23,7 @@ from redoubt.records.provenance import provenance
 from redoubt.seeds import derive, generator
 from redoubt.training import precision
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.training.optimization import average, momentum, optimizer, rate
+from redoubt.training.optimization import average, decay, momentum, optimizer, rate
 from redoubt.training.validation import accuracy
 
 
@@ -137,8 +137,8 @@ class Trainer:
             self.speed.begin_step()
             with self.speed.autocast(), self.speed.eagerly(len(index) != self.t.batch_size):
                 metrics = self.defense.step(batch, state)
-            if self.ema is not None and self.t.ema is not None:
-                average(self.ema, state.model, self.t.ema)
+            if self.ema is not None:
+                average(self.ema, state.model, decay(self.t, state.step))
             finite = torch.isfinite(metrics["loss"])
             broken = torch.where((broken < 0) & ~finite, torch.full_like(unset, state.step), broken)
             for name, value in metrics.items():
