@@ -18,7 +18,7 @@ from redoubt.attacks.bpda import with_backward
 from redoubt.attacks.engine import frozen
 from redoubt.config.schema import Strict
 from redoubt.defenses.base import Batch, Defense, State, View, hyper
-from redoubt.models.patch_discriminator import patch_discriminator
+from redoubt.models.patch_discriminator import both_scores, patch_discriminator
 from redoubt.models.purified import Purification, Purified
 from redoubt.models.random_transforms import Kind, Masks, RandomTransform
 from redoubt.models.spectral import discriminator_hinge, generator_hinge
@@ -208,9 +208,7 @@ class Purifier(BehindPurifier):
         logged = {}
         if model.critic is not None:
             fake = images[-1]
-            logged["critic"] = discriminator_hinge(
-                model.critic(real, hole), model.critic(fake.detach(), hole)
-            )
+            logged["critic"] = discriminator_hinge(*both_scores(model.critic, real, fake.detach(), hole))
             _descend(logged["critic"], state.optimizers["critic"])
             with frozen(model.critic):
                 seen = fake if p.gan == "both" else fake.detach()
