@@ -14,7 +14,8 @@ from redoubt.defenses.atop import Atop, AtopTransfer
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.purifier import Purifier
 from redoubt.models.patch_discriminator import both_scores
-from redoubt.models.purified import Purified
+from redoubt.models.purified import Purification, Purified, pixels
+from redoubt.models.random_transforms import Draw
 from redoubt.training import optimizer
 
 EPS = 0.1
@@ -276,6 +277,31 @@ def test_the_deployed_transform_may_differ_from_the_trained_one(masks):
     assert (t.kind, t.masks) == ("rt1", masks)
     assert t.random == (masks == "image")
     assert defense.training_stage(state.model).transform.kind == "rt2"
+
+
+def test_the_authors_evaluation_feeds_the_purifier_pixels():
+    rescaled, state, batch = made(deployed_masks="fixed")
+    released, other, _ = made(deployed_masks="fixed", deployed_range="as_released")
+    other.model.load_state_dict(state.model.state_dict())
+    shown = released.deployed(other.model.eval())
+    torch.manual_seed(2)
+    wanted = shown(batch.x)
+    torch.manual_seed(2)
+    draw = rescaled.params.deployed().draw(batch.x)
+    stage = rescaled.deployed(state.model.eval()).purification
+    halved = stage.transform.noisy(batch.x, draw) / 2 + 0.5  # what 2x - 1 takes to the noisy pixels
+    (image,) = stage.restore(halved, Draw(None, draw.masks))[0][-1:]
+    torch.testing.assert_close(wanted, state.model.classifier(pixels(image)))
+    torch.manual_seed(2)
+    assert not torch.allclose(wanted, rescaled.deployed(state.model)(batch.x))
+    assert other.model.training is False
+    for view in ("bpda_identity", "bpda_untransformed", "fixed_draw"):
+        assert not any(
+            m.rescaled
+            for m in released.adaptive(other.model)[view].model.modules()
+            if isinstance(m, Purification)
+        )
+    assert released.training_stage(other.model).rescaled
 
 
 def test_views_differ_as_they_say():

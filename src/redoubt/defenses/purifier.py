@@ -45,6 +45,10 @@ class PipelineParams(Strict):
         "as_trained", "ours: what is trained is deployed"
     )
     deployed_masks: Masks = hyper("image", "ours: strictly more random than the code's one mask a batch")
+    deployed_range: Literal["rescaled", "as_released"] = hyper(
+        "rescaled",
+        "authors' code: training notebooks (2x - 1); evaluate.ipynb feeds [0, 1] to the same g (as_released)",
+    )
 
     def deployed(self) -> RandomTransform:
         """t that an attacker faces."""
@@ -119,13 +123,17 @@ class BehindPurifier(Defense):
 
     def behind(self, model: Guarded, transform: RandomTransform) -> Purified:
         """f(g(t(x))) with the model's f and g, whose modes stay as they are."""
-        return _in_mode_of(model, Purified(Purification(model.purifier, transform), model.classifier))
+        return _in_mode_of(model, Purified(self.stage(model, transform), model.classifier))
+
+    def stage(self, model: Guarded, transform: RandomTransform) -> Purification:
+        """g(t(x)) as it is deployed."""
+        return Purification(model.purifier, transform, rescaled=self.params.deployed_range == "rescaled")
 
     def adaptive(self, model: Guarded) -> dict[str, View]:
         """The deployed system; and attackers who know less of it or borrow gradients, to be compared with it."""
         system, t = self.deployed(model), self.params.deployed()
         f, stage = system.classifier, system.purification
-        clear = Purification(model.purifier, replace(t, kind="none"))
+        clear = self.stage(model, replace(t, kind="none"))
         borrowed = {
             "bpda_identity": (nn.Identity(), "the identity's gradient in place of the purification's"),
             "bpda_untransformed": (clear, "the purifier's gradient at the image itself, without a transform"),
