@@ -14,8 +14,8 @@ def points(d: Interval) -> str:
     return f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
 
 
-def difference(a: pd.DataFrame, b: pd.DataFrame) -> dict | None:
-    """Accuracy of rows a minus that of rows b on the images and seeds that both have, or None without any.
+def common(a: pd.DataFrame, b: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
+    """The bits (seeds, n) of both on the images and seeds that both have, or None without any.
 
     Args:
         a, b: rows of one attack each, one a seed, with the bits in `correct`.
@@ -25,11 +25,23 @@ def difference(a: pd.DataFrame, b: pd.DataFrame) -> dict | None:
     if not seeds:
         return None
     n = min(len(side[s]) for side in (left, right) for s in seeds)
-    x, y = np.stack([left[s][:n] for s in seeds]), np.stack([right[s][:n] for s in seeds])
-    d = paired_difference(x, y)
+    return np.stack([left[s][:n] for s in seeds]), np.stack([right[s][:n] for s in seeds])
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame) -> dict | None:
+    """Accuracy of rows a minus that of rows b on the images and seeds that both have, or None without any.
+
+    Args:
+        a, b: rows of one attack each, one a seed, with the bits in `correct`.
+    """
+    both = common(a, b)
+    if both is None:
+        return None
+    x, y = both
+    (seeds, n), d = x.shape, paired_difference(x, y)
     holds = "higher" if d.low > 0 else "lower" if d.high < 0 else "not told apart"
-    p = f"{mcnemar(x[0], y[0]):.2g}" if len(seeds) == 1 else ""
-    return {"seeds": len(seeds), "n": n, "difference": points(d), "direction": holds, "McNemar p": p}
+    p = f"{mcnemar(x[0], y[0]):.2g}" if seeds == 1 else ""
+    return {"seeds": seeds, "n": n, "difference": points(d), "direction": holds, "McNemar p": p}
 
 
 def _compare(rows: pd.DataFrame, base: pd.DataFrame, names: tuple[str, ...], about: dict) -> list[dict]:

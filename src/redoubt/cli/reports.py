@@ -8,6 +8,7 @@ import typer
 from redoubt.cli.options import Root, terminal
 
 app = typer.Typer()
+FIDELITY = Path("docs/fidelity")
 
 
 @app.command()
@@ -80,6 +81,31 @@ def exhibits(
     from redoubt.workflow import Plan
 
     write_json(listing, x.listing(Plan(root).held))
+
+
+@app.command()
+def fidelity(
+    folder: Annotated[Path, typer.Option(help="folder of the tables, one file a method")] = FIDELITY,
+    out: Annotated[Path, typer.Option(help="the page to write")] = Path("docs/fidelity.md"),
+) -> None:
+    """Write docs/fidelity.md: what is equal to the authors' code and what deliberately is not."""
+    from redoubt.claims import fidelity as f
+
+    f.write(folder, out)
+
+
+@app.command()
+def effects(
+    results: Annotated[list[Path] | None, typer.Argument(help="default: every result record here")] = None,
+    folder: Annotated[Path, typer.Option(help="folder of the tables, one file a method")] = FIDELITY,
+) -> None:
+    """Measure what each deviation from the authors' code does, and write it into docs/fidelity/*.yaml."""
+    from redoubt.claims import effects as e
+    from redoubt.claims import report
+    from redoubt.results import frame
+
+    measured = e.write(folder, frame(results or report.recorded(Path())[0]))
+    terminal().print("\n".join([f"measured: {len(measured)}", *measured]))
 
 
 @app.command()

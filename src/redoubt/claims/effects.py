@@ -1,0 +1,84 @@
+"""Records -> what each deviation from the authors' code does: the key `effect` of docs/fidelity/*.yaml.
+
+`redoubt effects` measures all of them on the records that are here. A deviation whose variant has no record keeps what
+stands in its file.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from redoubt.claims.directions import rounded
+from redoubt.claims.fidelity import Deviation, Effect, Method, load, load_all
+from redoubt.comparisons import common
+from redoubt.errors import RedoubtError
+from redoubt.provenance import write_whole
+from redoubt.statistics import paired_difference
+
+STANDS = re.compile(r"\beffect: *(?:null|\{[^{}]*\})")
+ATTACK = "worst"
+
+
+def measure(deviation: Deviation, tidy: pd.DataFrame) -> Effect | None:
+    """The variant's accuracy minus that of what it is held against, image by image over the seeds that both have.
+
+    Args:
+        tidy: `results.frame`. Of the deviation's studies the one with the most common seeds counts.
+
+    Returns:
+        None where no study has both.
+    """
+    found = [_on(study, deviation, tidy) for study in deviation.studies if deviation.variant]
+    return max(filter(None, found), key=lambda e: e.seeds, default=None)
+
+
+def write(folder: Path, tidy: pd.DataFrame) -> list[str]:
+    """Writes what was measured into the files and leaves every other character as it is.
+
+    Returns:
+        `method: key` of the deviations that were measured.
+
+    Raises:
+        RedoubtError: no record at all, or a file in which not every deviation has the key `effect`, null or `{...}`.
+    """
+    if tidy.empty:
+        raise RedoubtError("there is no result record to measure on", hint="make reports")
+    done = []
+    for path, method in load_all(folder).items():
+        found = {d.key: measure(d, tidy) for d in method.deviations}
+        text = _with(path, path.read_text(encoding="utf-8"), method, found)
+        write_whole(path, text.encode())
+        load(path)
+        done += [f"{method.method}: {key}" for key, e in found.items() if e]
+    return done
+
+
+def _on(study: str, d: Deviation, tidy: pd.DataFrame) -> Effect | None:
+    rows = tidy[(tidy["study"] == study) & (tidy["name"] == ATTACK)]
+    side = lambda run: rows[rows["defense"] + "/" + rows["variant"] == run]
+    both = common(side(d.variant), side(d.base))
+    if both is None:
+        return None
+    x, y = both
+    found = paired_difference(x, y)
+    points = [rounded(100 * v) for v in (found.value, found.low, found.high)]
+    seeds, n = x.shape
+    return Effect(study=study, attack=ATTACK, points=points[0], interval=points[1:], seeds=seeds, n=n)
+
+
+def _with(path: Path, text: str, method: Method, found: dict[str, Effect | None]) -> str:
+    places = list(STANDS.finditer(text))
+    if len(places) != len(method.deviations):
+        raise RedoubtError(
+            "every deviation needs the key effect, and no other text may look like it",
+            file=path, key="deviations", value=len(places), allowed=f"{len(method.deviations)} times",
+            hint="write `effect: null`",
+        )  # fmt: skip
+    for place, d in reversed(list(zip(places, method.deviations, strict=True))):
+        if e := found[d.key]:
+            low, high = e.interval
+            fields = f"study: {e.study}, attack: {e.attack}, points: {e.points}, interval: [{low}, {high}]"
+            new = f"effect: {{{fields}, seeds: {e.seeds}, n: {e.n}}}"
+            text = text[: place.start()] + new + text[place.end() :]
+    return text
