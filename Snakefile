@@ -38,6 +38,7 @@ def gpu():
 
 NOTEBOOKS = workflow.basedir + "/notebooks"
 CLAIMS = workflow.basedir + "/claims"
+FIDELITY = workflow.basedir + "/docs/fidelity"
 
 
 rule all:
@@ -277,6 +278,7 @@ rule write_site:
         exhibits="reports/exhibits.json",
         results=plan.all_results(),
         records=plan.all_records(),
+        fidelity=sorted(str(path) for path in Path(FIDELITY).glob("*.yaml")),
     output:
         "reports/index.html",
         "reports/ro-crate-metadata.json",
@@ -289,7 +291,8 @@ rule write_site:
         records=[f"--record {path}" for path in plan.all_records()],
         code=plan.code("redoubt.site"),
         pages=plan.pages(),
+        folder=FIDELITY,
     message:
         "Write reports/index.html and the pages behind it"
     shell:
-        "redoubt site {input.results} {params.records} > {log} 2>&1"
+        "redoubt site {input.results} {params.records} --fidelity '{params.folder}' > {log} 2>&1"

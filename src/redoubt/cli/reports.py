@@ -52,11 +52,12 @@ def site(
     results: Annotated[list[Path], typer.Argument(help="result records")],
     records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
     reports: Annotated[Path, typer.Option(help="the folder with tables, figures, claims")] = Path("reports"),
+    fidelity: Annotated[Path, typer.Option(help="folder of what equals the authors' code")] = FIDELITY,
 ) -> None:
     """The pages that open from disk, reports/index.html first, and what an archive has to know of them."""
     from redoubt import site as s
 
-    s.write(reports, results, records or [])
+    s.write(reports, results, records or [], fidelity)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from redoubt.cells import percent
+from redoubt.claims.fidelity import Method, about
 from redoubt.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
 from redoubt.site.evidence import Run, Seed
 from redoubt.site.links import anchor
@@ -13,11 +14,12 @@ from redoubt.statistics import wilson
 SETTINGS = ("architecture", "data", "threat", "training")
 
 
-def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame) -> dict[str, Any]:
+def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame, methods: list[Method]) -> dict[str, Any]:
     """The values of `run.html`.
 
     Args:
         tidy, checks: the rows of `results.frame` and `results.checks` that belong to this run.
+        methods: of all defenses.
     """
     return {
         "run": run,
@@ -30,6 +32,7 @@ def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame) -> dict[str, Any]:
         "size": (WIDTH, HEIGHT),
         "spark_size": SPARK,
         "commands": _commands(run),
+        "methods": about(methods, [run.defense]),
     }
 
 
