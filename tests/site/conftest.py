@@ -90,6 +90,8 @@ def claims():
 
 def fidelity():
     effect = {
+        "variant": "pgd_at/main",
+        "against": "pgd_at/other",
         "study": "toy",
         "attack": "worst",
         "points": -2.5,
@@ -99,7 +101,7 @@ def fidelity():
     }
     deviation = {
         "key": "start", "what": f"the start {HOSTILE}", "theirs": HOSTILE, "ours": HOSTILE, "reason": HOSTILE,
-        "variant": "pgd_at/main", "studies": ["toy", "other"], "effect": effect,
+        "variant": "pgd_at/main", "studies": ["toy", "other"], "effect": [effect],
     }  # fmt: skip
     equal = {"what": HOSTILE, "to": "1e-9", "test": "tests/fidelity/test_pgd_at.py::test_steps"}
     return [

@@ -102,7 +102,7 @@ def test_a_run_says_what_equals_the_authors_code_and_what_deviates(reports):
     for words in (
         "Equal to the authors' code in 1 comparison<", "tests/fidelity/test_pgd_at.py::test_steps",
         "1 deliberate deviation", "-2.5 [-4.0, -1.0] (toy, worst, 3 seeds, n 40)",
-        '<a href="main.html">toy/pgd_at/main</a>', "<code>other/pgd_at/main</code>",
+        '<code>pgd_at/main</code> <a href="main.html">toy</a>; effect: pgd_at/main - pgd_at/other = -2.5',
         'href="../../../fidelity.html#fidelity-PGD-AT-',
     ):  # fmt: skip
         assert words in run, words
@@ -115,7 +115,7 @@ def test_a_claim_lists_the_deviations_of_its_defenses_folded(reports, evidence):
     paper = (reports / "site" / "papers" / "2401.14948.html").read_text()
     assert paper.count("of its defenses from the authors' code: 1<") == 2, "the two with comparisons"
     assert "<details><summary>Deliberate ones of" in paper
-    assert paper.count("; effect: -2.5 [-4.0, -1.0]") == 2
+    assert paper.count("; effect: pgd_at/main - pgd_at/other = -2.5 [-4.0, -1.0]") == 2
     methods = list(load_all(evidence[3]).values())
     of = lambda **claim: [m.defenses[0] for m in touching(claim, methods)]
     assert of(comparisons=[{"left": "afd/main", "right": "pgd_at/main"}]) == ["pgd_at"]

@@ -16,21 +16,24 @@ from redoubt.errors import RedoubtError
 from redoubt.provenance import write_whole
 from redoubt.statistics import paired_difference
 
-STANDS = re.compile(r"\beffect: *(?:null|\{[^{}]*\})")
+STANDS = re.compile(r"\beffect: *(?:null|\[\{.*\}\])")
 ATTACK = "worst"
 
 
-def measure(deviation: Deviation, tidy: pd.DataFrame) -> Effect | None:
-    """The variant's accuracy minus that of what it is held against, image by image over the seeds that both have.
+def measure(deviation: Deviation, tidy: pd.DataFrame) -> list[Effect]:
+    """Each variant's accuracy minus that of what it is held against, image by image over the seeds that both have.
 
     Args:
-        tidy: `results.frame`. Of the deviation's studies the one with the most common seeds counts.
+        tidy: `results.frame`. For each variant, of the deviation's studies the one with the most common seeds counts.
 
     Returns:
-        None where no study has both.
+        One for each variant that some study has beside what it is held against.
     """
-    found = [_on(study, deviation, tidy) for study in deviation.studies if deviation.variant]
-    return max(filter(None, found), key=lambda e: e.seeds, default=None)
+    best = []
+    for pair in deviation.pairs:
+        found = filter(None, (_on(study, *pair, tidy) for study in deviation.studies))
+        best += sorted(found, key=lambda e: -e.seeds)[:1]
+    return best
 
 
 def write(folder: Path, tidy: pd.DataFrame) -> list[str]:
@@ -40,7 +43,8 @@ def write(folder: Path, tidy: pd.DataFrame) -> list[str]:
         `method: key` of the deviations that were measured.
 
     Raises:
-        RedoubtError: no record at all, or a file in which not every deviation has the key `effect`, null or `{...}`.
+        RedoubtError: no record at all, or a file in which not every deviation has the key `effect`: null, or a list on
+            one line.
     """
     if tidy.empty:
         raise RedoubtError("there is no result record to measure on", hint="make reports")
@@ -54,20 +58,21 @@ def write(folder: Path, tidy: pd.DataFrame) -> list[str]:
     return done
 
 
-def _on(study: str, d: Deviation, tidy: pd.DataFrame) -> Effect | None:
+def _on(study: str, variant: str, against: str, tidy: pd.DataFrame) -> Effect | None:
     rows = tidy[(tidy["study"] == study) & (tidy["name"] == ATTACK)]
     side = lambda run: rows[rows["defense"] + "/" + rows["variant"] == run]
-    both = common(side(d.variant), side(d.base))
+    both = common(side(variant), side(against))
     if both is None:
         return None
     x, y = both
     found = paired_difference(x, y)
     points = [rounded(100 * v) for v in (found.value, found.low, found.high)]
     seeds, n = x.shape
-    return Effect(study=study, attack=ATTACK, points=points[0], interval=points[1:], seeds=seeds, n=n)
+    about = {"variant": variant, "against": against, "study": study, "attack": ATTACK}
+    return Effect(**about, points=points[0], interval=points[1:], seeds=seeds, n=n)
 
 
-def _with(path: Path, text: str, method: Method, found: dict[str, Effect | None]) -> str:
+def _with(path: Path, text: str, method: Method, found: dict[str, list[Effect]]) -> str:
     places = list(STANDS.finditer(text))
     if len(places) != len(method.deviations):
         raise RedoubtError(
@@ -76,9 +81,13 @@ def _with(path: Path, text: str, method: Method, found: dict[str, Effect | None]
             hint="write `effect: null`",
         )  # fmt: skip
     for place, d in reversed(list(zip(places, method.deviations, strict=True))):
-        if e := found[d.key]:
-            low, high = e.interval
-            fields = f"study: {e.study}, attack: {e.attack}, points: {e.points}, interval: [{low}, {high}]"
-            new = f"effect: {{{fields}, seeds: {e.seeds}, n: {e.n}}}"
+        if found[d.key]:
+            new = f"effect: [{', '.join(map(_flow, found[d.key]))}]"
             text = text[: place.start()] + new + text[place.end() :]
     return text
+
+
+def _flow(e: Effect) -> str:
+    """An effect as YAML on one line."""
+    fields = {**e.model_dump(), "interval": list(e.interval)}
+    return "{" + ", ".join(f"{k}: {v}" for k, v in fields.items()) + "}"

@@ -5,8 +5,9 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from redoubt.claims.schema import RUN
 from redoubt.config.load import parse, read_yaml
@@ -18,9 +19,19 @@ HEAD = """# What is equal to the authors' code, and what deliberately is not
 
 Written by `redoubt fidelity` from `docs/fidelity/*.yaml`. Each test runs our code on the inputs that the authors'
 functions were run on, and compares with the numbers that these gave: `tests/fidelity/golden` holds them, with the
-commit and how they were made. An effect is the accuracy of the variant minus that of the main one under the named
-attack, in points, with its 95 % bootstrap interval over the seeds and the test images that both have.
+commit and how they were made. An effect is the accuracy of a variant minus that of the main one, or of the one named,
+under the named attack, in points, with its 95 % bootstrap interval over the seeds and the test images that both have.
 """
+
+
+def _several(given: Any) -> Any:
+    """One run, several with commas between them, or null."""
+    if given is None:
+        return ()
+    return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+
+
+Runs = Annotated[tuple[Annotated[str, Field(pattern=RUN)], ...], BeforeValidator(_several)]
 
 
 class Equal(Strict):
@@ -32,8 +43,10 @@ class Equal(Strict):
 
 
 class Effect(Strict):
-    """What a deviation does on a study: the variant minus what it is held against, in points of accuracy."""
+    """What a deviation does on a study: a variant minus what it is held against, in points of accuracy."""
 
+    variant: str = Field(pattern=RUN, description="defense/variant")
+    against: str = Field(pattern=RUN, description="defense/variant that it is held against")
     study: str = Field(description="where it was measured")
     attack: str = Field(description="a named attack of the study, or worst")
     points: float = Field(description="difference of the accuracies")
@@ -46,7 +59,8 @@ class Effect(Strict):
         low, high = self.interval
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         return (
-            f"{self.points:+.1f} [{low:+.1f}, {high:+.1f}] ({self.study}, {self.attack}, {seeds}, n {self.n})"
+            f"{self.variant} - {self.against} = {self.points:+.1f} [{low:+.1f}, {high:+.1f}]"
+            f" ({self.study}, {self.attack}, {seeds}, n {self.n})"
         )
 
 
@@ -58,24 +72,35 @@ class Deviation(Strict):
     theirs: str = Field(min_length=1, description="the authors' file and line, and what it does")
     ours: str = Field(min_length=1, description="what is done here")
     reason: str = Field(min_length=1, description="why")
-    variant: str | None = Field(None, pattern=RUN, description="defense/variant that does the other thing")
-    against: str | None = Field(
-        None, pattern=RUN, description="what it is held against; default the defense's main"
+    variant: Runs = Field(
+        (), description="defense/variant that does the other thing, with commas where several do"
     )
-    studies: tuple[str, ...] = Field((), description="studies that hold the variant")
-    effect: Effect | None = Field(None, description="measured by `redoubt effects`, null before")
+    against: Runs = Field(
+        (), description="what each variant is held against; default the main one of its defense"
+    )
+    studies: tuple[str, ...] = Field(
+        (), description="studies whose runs it touches, those with the variants first"
+    )
+    effect: tuple[Effect, ...] | None = Field(None, description="measured by `redoubt effects`, null before")
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> "Deviation":
+        if self.against and len(self.against) != len(self.variant):
+            raise ValueError("`against` names one run for each variant, or is left out")
+        return self
 
     @property
-    def base(self) -> str | None:
-        """defense/variant that the variant is held against."""
-        return self.against or (self.variant and f"{self.variant.split('/')[0]}/main")
+    def pairs(self) -> list[tuple[str, str]]:
+        """(defense/variant, defense/variant that it is held against) of each variant."""
+        held = self.against or [f"{v.split('/')[0]}/main" for v in self.variant]
+        return list(zip(self.variant, held, strict=True))
 
 
 class Method(Strict):
     """One file: a method of the registry, or several that share their code."""
 
     method: str = Field(min_length=1, description="name for people")
-    defenses: tuple[str, ...] = Field(min_length=1, description="names in the registry")
+    defenses: tuple[str, ...] = Field(description="names in the registry; none for an attack")
     code: str | None = Field(description="repository and commit, null where there is none")
     equal: tuple[Equal, ...] = Field((), description="what is equal")
     deviations: tuple[Deviation, ...] = Field((), description="what is not")
@@ -147,7 +172,7 @@ def _section(m: Method) -> str:
         parts.append(_table(["equal", "how closely", "test"], rows))
     if m.deviations:
         rows = [
-            [d.what, d.theirs, d.ours, d.reason, f"`{d.variant}`" if d.variant else "–", effect(d)]
+            [d.what, d.theirs, d.ours, d.reason, ", ".join(f"`{v}`" for v in d.variant) or "–", effect(d)]
             for d in m.deviations
         ]
         parts.append(_table(["deviation", "authors' code", "here", "why", "variant", "effect"], rows))
@@ -158,14 +183,11 @@ def _section(m: Method) -> str:
 
 def effect(d: Deviation) -> str:
     """The effect of a deviation in one line, or that there is none yet."""
-    if d.effect is None:
-        return "not measured" if d.variant else "–"
-    held = f", against {d.against}" if d.against else ""
-    return f"{d.effect.text()}{held}"
+    return "; ".join(e.text() for e in d.effect or ()) or ("not measured" if d.variant else "–")
 
 
 def _names(m: Method) -> str:
-    return ", ".join(f"`{name}`" for name in m.defenses)
+    return ", ".join(f"`{name}`" for name in m.defenses) or "none"
 
 
 def _code(m: Method) -> str:
