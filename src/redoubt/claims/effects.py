@@ -24,14 +24,14 @@ def measure(deviation: Deviation, tidy: pd.DataFrame) -> list[Effect]:
     """Each variant's accuracy minus that of what it is held against, image by image over the seeds that both have.
 
     Args:
-        tidy: `results.frame`. For each variant, of the deviation's studies the one with the most common seeds counts.
+        tidy: `results.frame`. For each variant the study with the most common seeds counts, the deviation's own first.
 
     Returns:
         One for each variant that some study has beside what it is held against.
     """
-    best = []
+    best, studies = [], dict.fromkeys([*deviation.studies, *tidy["study"]])
     for pair in deviation.pairs:
-        found = filter(None, (_on(study, *pair, tidy) for study in deviation.studies))
+        found = filter(None, (_on(study, *pair, tidy) for study in studies))
         best += sorted(found, key=lambda e: -e.seeds)[:1]
     return best
 

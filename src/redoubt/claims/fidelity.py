@@ -78,9 +78,7 @@ class Deviation(Strict):
     against: Runs = Field(
         (), description="what each variant is held against; default the main one of its defense"
     )
-    studies: tuple[str, ...] = Field(
-        (), description="studies whose runs it touches, those with the variants first"
-    )
+    studies: tuple[str, ...] = Field((), description="studies whose runs it touches")
     effect: tuple[Effect, ...] | None = Field(None, description="measured by `redoubt effects`, null before")
 
     @model_validator(mode="after")
