@@ -7,9 +7,9 @@ from redoubt.attacks.autoattack.ensemble import autoattack
 from redoubt.attacks.core.pgd_step import ascend
 from redoubt.attacks.pgd import pgd
 from redoubt.records.packed_booleans import unpack
-from tests.attacks.conftest import network as of_the_attack_tests
 from tests.fidelity.golden import golden
 from tests.fidelity.steps import NEAR, give, network, weights
+from tests.small_models import network as of_the_attack_tests
 
 EPS, SIZE = 0.12, 0.12 * 0.003 / 0.031
 
