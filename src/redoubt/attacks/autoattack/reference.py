@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from redoubt.attacks.core.engine import AttackResult, Counted, Model, check_input, frozen
+from redoubt.attacks.core.checked_input import Model, check_input
+from redoubt.attacks.core.engine import AttackResult, Counted, frozen
 from redoubt.errors import RedoubtError
 from redoubt.records.packed_booleans import pack
 
@@ -51,10 +52,10 @@ def reference(
         As `stages.in_stages`; passes include the package's own checks of the model.
 
     Raises:
-        RedoubtError: see `engine.check_input`; the package is not installed; fewer than 4 classes, where its DLR
+        RedoubtError: see `checked_input.check_input`; the package is not installed; fewer than 4 classes, where its DLR
             losses are undefined.
     """
-    check_input(model, x, y, eps, norm)
+    x, y = check_input(model, x, y, eps, norm)
     counted, log = Counted(model), []
     x_adv = x.detach().clone()
     correct = torch.zeros_like(y, dtype=torch.bool)
