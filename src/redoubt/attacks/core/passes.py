@@ -122,8 +122,8 @@ class Passes(Counted):
 
         value, gradient, logits = self._in_pieces(work, 1, x, *labels)
         for _ in range(draws - 1):
-            more, slope, logits = self._in_pieces(work, 1, x, *labels)
-            value, gradient = value + more, gradient + slope
+            more, other, logits = self._in_pieces(work, 1, x, *labels)
+            value, gradient = value + more, gradient + other
         return (value, gradient, logits) if draws == 1 else (value / draws, gradient / draws, logits)
 
     def jacobian(self, x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
