@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reports test test-all lint format bench plan verify audit record clean-reports
+.PHONY: help reports test test-all lint format bench plan verify audit record picture clean-reports
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -21,7 +21,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; then open reports/index.html
 	snakemake --cores $(CORES)
 
-test: $(VENV)/ready lint ## lint, format check and the quick tests
+test: $(VENV)/ready lint ## lint, format, layers and types, then the quick tests
 	pytest -m "not slow" -n 2
 
 test-all: $(VENV)/ready lint ## the heavier checks too
@@ -31,6 +31,8 @@ lint: $(VENV)/ready
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
+	lint-imports
+	mypy
 
 format: $(VENV)/ready ## put every file into its form
 	ruff check --fix .
@@ -51,6 +53,9 @@ audit: $(VENV)/ready ## make audit RUN=digits/trades/main: make one variant anew
 
 record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
 	dvc commit --force
+
+picture: ## put the last run's figure of every defense on the front page
+	cp reports/figures/adaptive_protocol-digits.svg docs/found.svg
 
 clean-reports: ## remove what `make reports` wrote, but no data and no checkpoint
 	rm -rf reports/tables reports/figures reports/notebooks reports/all_tables reports/all_figures reports/index.html \

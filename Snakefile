@@ -13,6 +13,7 @@ import snakemake.benchmark
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
+from redoubt.cli.warm import Warm
 from redoubt.errors import RedoubtError
 from redoubt.workflow.dag import Dag
 
@@ -29,6 +30,23 @@ snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 10
 # Every job takes one core of the machine's real ones, whatever --cores says: torch with more jobs than cores
 # was 4 to 12 times slower.
 workflow.global_resources.setdefault("core", os.cpu_count())
+
+
+# Start-up of torch was a fifth of a cold digits run: one process pays it, and forks the jobs of this run.
+warm = Warm()
+
+
+onstart:
+    if not workflow.non_local_exec:
+        warm.start()
+
+
+onsuccess:
+    warm.stop()
+
+
+onerror:
+    warm.stop()
 
 
 def gpu():

@@ -6,7 +6,6 @@ import subprocess
 import yaml
 from packaging.requirements import Requirement
 
-from redoubt.reports import exhibits
 from tests.conftest import REPO
 
 
@@ -57,12 +56,18 @@ def test_licence_and_citation():
 
 
 def test_ci_calls_the_command_in_the_readme():
+    workflow = yaml.safe_load((REPO / ".github" / "workflows" / "ci.yml").read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    assert "make test" in [step.get("run") for step in steps]
+    (python,) = [step["with"] for step in steps if "setup-python" in step.get("uses", "")]
+    assert (REPO / python["cache-dependency-path"]).is_file()
     assert "make test" in (REPO / ".ci" / "run").read_text()
     assert "make test" in (REPO / "README.md").read_text()
 
 
-def test_the_readme_lists_every_exhibit():
-    """Made, or why not: each has its line, in the words of the list that the reports are made from."""
-    text = (REPO / "README.md").read_text()
-    missing = [e.name for e in exhibits.ALL.values() if f"| {e.paper} | {e.number} | {e.title} |" not in text]
-    assert not missing
+def test_every_command_of_lint_has_a_hook():
+    hooks = yaml.safe_load((REPO / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = {hook["entry"] for repo in hooks for hook in repo["hooks"]}
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (REPO / "Makefile").read_text(), re.M)[1]
+    assert {line.strip() for line in lint.splitlines()} <= entries
+    assert {repo["repo"] for repo in hooks} == {"local"}

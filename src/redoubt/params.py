@@ -3,6 +3,7 @@
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Strict(BaseModel):
@@ -14,3 +15,9 @@ class Strict(BaseModel):
 def hyper(default: Any, source: str, **constraints: Any) -> Any:
     """A hyper-parameter of a defense: its default, where that comes from, and what is allowed."""
     return Field(default, json_schema_extra={"source": source}, **constraints)
+
+
+def source(field: FieldInfo) -> str:
+    """Where a hyper-parameter's default comes from, empty where that is not said."""
+    told = field.json_schema_extra
+    return str(told.get("source", "")) if isinstance(told, dict) else ""

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from redoubt.claims import VERDICTS, report
-from redoubt.cli import app
+from redoubt.cli.app import app
 from redoubt.errors import RedoubtError
 from redoubt.reports import tables
 from tests.claims.conftest import bits, entry

@@ -88,7 +88,7 @@ def test_every_hyper_parameter_has_a_source():
             assert all(variant.sources.values()), variant.path
 
 
-def test_sweeps_are_spelled_out_and_first_seed_only(tmp_path):
+def test_sweeps_of_radii_are_spelled_out_and_first_seed_only(tmp_path):
     text = SMOKE.replace("fgsm: {attack: fgsm}", "fgsm: {attack: fgsm, eps: [0.05, 0.1], seeds: first}")
     s = load_study(study(tmp_path, text=text))
     variant = next(v for v in resolve(s) if v.name == "pgd_at/main")

@@ -75,7 +75,7 @@ def test_killed_at_any_moment_ends_with_the_same_bytes(root):
     command = [
         sys.executable,
         "-c",
-        "from redoubt.cli import main; main()",
+        "from redoubt.cli.start import main; main()",
         "train",
         run.of.path,
         "--seed",

@@ -115,7 +115,7 @@ def test_stopped_inside_any_step_ends_with_the_same_bits(root, whole, monkeypatc
 
 @pytest.mark.slow
 def test_killed_from_outside_ends_with_the_same_bits(root, whole):
-    command = [sys.executable, "-c", "from redoubt.cli import main; main()", "record", "smoke"]
+    command = [sys.executable, "-c", "from redoubt.cli.start import main; main()", "record", "smoke"]
     command += ["--root", str(root), "--device", "cpu"]
     for marker in ("checkpoints/**/resume.pt", "results/**/*.partial"):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -239,5 +239,5 @@ def test_a_parcel_may_not_leave_its_study(tmp_path, monkeypatch):
 def test_records_without_the_workflow_packages():
     """On a borrowed machine there is no snakemake, no pandas."""
     absent = ("snakemake", "pandas", "seaborn", "dvc", "statsmodels", "jinja2", "matplotlib", "pyautoattack")
-    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import redoubt.workflow.record, redoubt.cli"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import redoubt.workflow.record, redoubt.cli.app"
     subprocess.run([sys.executable, "-c", code], check=True)

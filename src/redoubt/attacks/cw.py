@@ -53,7 +53,7 @@ def cw(
         `info` has the quartiles of the distance over all examples that were broken at any distance.
 
     Raises:
-        RedoubtError: see `finish.attack`.
+        RedoubtError: see `entry_exit.attack`.
     """
     counted = Counted(model)
     how = _How(kappa, search_steps, steps, learning_rate, initial_const)

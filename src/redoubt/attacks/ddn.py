@@ -44,7 +44,7 @@ def ddn(
         `info` has the quartiles of the distance over all examples that were broken at any distance.
 
     Raises:
-        RedoubtError: see `finish.attack`.
+        RedoubtError: see `entry_exit.attack`.
     """
     counted = Counted(model)
     wrong = predict(counted, x, batch_size).argmax(1) != y

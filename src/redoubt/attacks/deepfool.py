@@ -48,7 +48,7 @@ def deepfool(
         `info` has the quartiles of the distance over all examples that were broken at any distance.
 
     Raises:
-        RedoubtError: see `finish.attack`.
+        RedoubtError: see `entry_exit.attack`.
     """
     counted = Counted(model)
     clean = predict(counted, x, batch_size)

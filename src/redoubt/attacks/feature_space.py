@@ -5,7 +5,7 @@ how far the intrinsic feature f_1 goes from a feature of the natural image; what
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -25,8 +25,11 @@ CHOICES = {"loss": ("ce", "margin", "toward", "none"), "reference": ("natural", 
 class Branched(Protocol):
     """What this attack needs of a model; the view `unfolded` of AFD has it."""
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """z_1 (N, K)."""
+
     def branches(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(z_1 (N, K), z_2 (N, K), f_1 (N, D)), differentiable; z_1 is what calling the model gives."""
+        """(z_1 (N, K), z_2 (N, K), f_1 (N, D)), differentiable."""
 
     def natural(self, x: Tensor) -> Tensor:
         """f'_nat (N, D): the frozen natural network's feature."""
@@ -73,11 +76,12 @@ class Aim:
             clean: (N, D), the reference.
         """
         z = z1 + self.confused * z2 if self.confused else z1
+        base: Tensor | int = 0
         if self.loss == "toward":
             base = losses.targeted_margin(z, target)
-        else:
-            base = 0 if self.loss == "none" else losses.UNTARGETED[self.loss](z, y)
-        return base + self.gap * gap(clean, f1, self.metric) if self.gap else base
+        elif self.loss != "none":
+            base = losses.UNTARGETED[self.loss](z, y)
+        return cast(Tensor, base + self.gap * gap(clean, f1, self.metric) if self.gap else base)
 
 
 @attack("linf", "l2")
@@ -115,7 +119,8 @@ def feature_space(
         loss: ce, margin, toward or none, see `Aim`, as are the others.
 
     Raises:
-        RedoubtError: see `finish.attack`; a model without branches; fewer than one step or start; an unknown choice.
+        RedoubtError: see `entry_exit.attack`; a model without branches; fewer than one step or start; an unknown
+            choice.
     """
     if not (hasattr(model, "branches") and hasattr(model, "natural")):
         raise RedoubtError("this model has no branches", hint="attack AFD's view `unfolded`")
@@ -160,7 +165,8 @@ def _climb(
     wrong = lambda answer, live: answer[:, :k].argmax(1) != labels[live]
 
     def ascended(answer: Tensor, live: Tensor) -> Tensor:
-        return aim.value(*split(answer), labels[live], target[live], clean[live])
+        own, other, feature = split(answer)
+        return aim.value(own, other, feature, labels[live], target[live], clean[live])
 
     found, _, fooled = climb(counted, ascended, wrong, center, start[rows], how)
     return found, fooled

@@ -36,7 +36,7 @@ def fgsm(
         eot: gradients averaged, for a random model.
 
     Raises:
-        RedoubtError: see `finish.attack`.
+        RedoubtError: see `entry_exit.attack`.
     """
     counted = expectation(model, eot)
     x_adv = _one_step(counted, x, x, y, norm, eps, eps, batch_size)
@@ -65,7 +65,7 @@ def rfgsm(
         alpha: share of eps that the random step takes; one half as in the paper.
 
     Raises:
-        RedoubtError: see `finish.attack`; alpha outside [0, 1].
+        RedoubtError: see `entry_exit.attack`; alpha outside [0, 1].
     """
     if not 0 <= alpha <= 1:
         raise RedoubtError("a share of the radius lies between 0 and 1", key="alpha", value=alpha)

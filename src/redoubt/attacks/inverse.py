@@ -41,7 +41,7 @@ def inverse(
         eot: gradients averaged, for a random model.
 
     Raises:
-        RedoubtError: see `finish.attack`.
+        RedoubtError: see `entry_exit.attack`.
     """
     counted = expectation(model, eot)
     size = 2.5 * eps / max(steps, 1) if step_size is None else step_size

@@ -8,7 +8,7 @@ from torch import Tensor
 from redoubt.attacks.core import losses
 from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, predict
 from redoubt.attacks.core.entry_exit import attack, finish
-from redoubt.attacks.core.eot import expectation, is_random, repeated
+from redoubt.attacks.core.eot import Expectation, expectation, is_random, repeated
 from redoubt.attacks.core.pgd_loop import Ascent, Objective, climb
 from redoubt.attacks.core.pgd_step import random_start as draw_start
 from redoubt.errors import RedoubtError, nearest
@@ -61,17 +61,19 @@ def pgd(
             needed where another model than this one is the target.
 
     Raises:
-        RedoubtError: see `finish.attack`; a loss that is unknown or does not fit the other settings.
+        RedoubtError: see `entry_exit.attack`; a loss that is unknown or does not fit the other settings.
     """
     plan = _Plan(loss, kappa, targets, restarts, steps, random_start)
     counted, lucky = expectation(model, eot), is_random(model, x)
     size = 2.5 * eps / max(steps, 1) if step_size is None else step_size
     how = Ascent(eps, norm, steps, size, stop=early_stop and not lucky, keep_last=lucky)
-    answer = counted if eot == 1 else counted.mean
+    answer = counted.mean if isinstance(counted, Expectation) else counted
     clean = predict(answer, x, batch_size) if plan.needs_clean or how.stop else None
     draws = generator(x.device, seed, "pgd")
     best = _Found(x)
-    if how.stop:  # what is wrong already stays wrong: robust accuracy never exceeds clean accuracy
+    if (
+        clean is not None and how.stop
+    ):  # what is wrong stays wrong: robust accuracy never exceeds clean accuracy
         best.broken = clean.argmax(1) != y
     for rank in plan.ranks(clean):
         start = draw_start(x, norm, eps, draws) if random_start else x
@@ -187,21 +189,20 @@ class _Plan:
 
     def ranks(self, clean: Tensor | None) -> list[int | None]:
         """One entry a start: which wrong class it aims at, 0 the likeliest; None without a target."""
-        if not self.targets:
+        if clean is None or not self.targets:
             return [None] * self.restarts
         return [r for r in range(min(self.targets, clean.shape[1] - 1)) for _ in range(self.restarts)]
 
     def objective(self, y: Tensor, clean: Tensor | None, rank: int | None) -> Objective:
         """For examples with labels y and clean logits `clean`, the function that `climb` maximises."""
-        if rank is not None:
+        if clean is not None and rank is not None:
             wrong = clean.scatter(1, y[:, None], -torch.inf)
             other = wrong.topk(rank + 1).indices[:, rank]
             raw = lambda logits, live: losses.TARGETED[self.loss](logits, other[live])
-        elif self.loss == "kl":
+        elif clean is not None and self.loss == "kl":
             reference = clean.softmax(1)
             raw = lambda logits, live: losses.kl(logits, reference[live])
         else:
             raw = lambda logits, live: losses.UNTARGETED[self.loss](logits, y[live])
-        if self.kappa is None:
-            return raw
-        return lambda logits, live: raw(logits, live).clamp_max(self.kappa)
+        kappa = self.kappa
+        return raw if kappa is None else lambda logits, live: raw(logits, live).clamp_max(kappa)

@@ -58,7 +58,7 @@ def relaxed_mask(
         steering: weight of the share of the perturbation that surgery keeps; 0 leaves it out.
 
     Raises:
-        RedoubtError: see `finish.attack`; a model that has no soft mask; fewer than one step or start; a
+        RedoubtError: see `entry_exit.attack`; a model that has no soft mask; fewer than one step or start; a
             temperature that is not above 0.
     """
     if not (hasattr(model, "soften") and hasattr(model, "hard")):

@@ -57,7 +57,7 @@ def stadv(
         `info` has the largest flow used, in units of eps and in pixels.
 
     Raises:
-        RedoubtError: see `finish.attack`; an unknown optimizer; fewer than one step.
+        RedoubtError: see `entry_exit.attack`; an unknown optimizer; fewer than one step.
     """
     if optimizer not in OPTIMIZERS:
         raise RedoubtError(

@@ -90,7 +90,8 @@ def lbfgs(search: Search) -> Tensor:
     rows = torch.arange(len(search.start), device=search.start.device)
     w = torch.atanh((search.start / search.bound).clamp(-EDGE, EDGE)).flatten(1)
     loss, gradient = at(w, rows)
-    moves, bends = [], []
+    moves: list[Tensor] = []
+    bends: list[Tensor] = []
     keep = search.going_on(rows)
     for _ in range(search.steps):
         rows, w, loss, gradient = (t[keep] for t in (rows, w, loss, gradient))

@@ -39,7 +39,7 @@ def transfer(
         The passes include those of the surrogate; `info` says how many examples the surrogate itself lost.
 
     Raises:
-        RedoubtError: see `finish.attack`, for either model; transfer of a transfer; an unknown attack.
+        RedoubtError: see `entry_exit.attack`, for either model; transfer of a transfer; an unknown attack.
     """
     if attack == "transfer":
         raise RedoubtError("points cannot be transferred twice", key="attack", value=attack)

@@ -1,8 +1,9 @@
 """Comparisons of two runs, or of a run with a number, on one study: differences with intervals, and outcomes."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from redoubt.statistics.intervals import Interval, nrr, paired_means, paired_sta
 HOLDS, FAILS, OPEN = "direction holds", "direction fails", "not told apart"
 UNITS = {"seconds_per_epoch": ("s", 1.0), "metric": (None, 1.0)}  # others: points of accuracy
 POINTS = ("points", 100.0)
-SIDE = {
+SIDE: dict[str, Callable[..., Any]] = {
     "accuracy": lambda attacked: attacked,
     "nrr": nrr,
     "gap": lambda clean, attacked: clean - attacked,
@@ -77,7 +78,7 @@ def text(c: Comparison, d: Interval) -> str:
     """A comparison in one line."""
     unit, scale = UNITS.get(c.measure, POINTS)
     what = c.metric or " ".join(filter(None, (c.measure.replace("_", " "), c.attack)))
-    against = c.right or f"{scale * c.value:g}"
+    against = c.right or f"{scale * cast(float, c.value):g}"
     within = "one run, no interval"
     if not math.isnan(d.low):
         within = f"{scale * d.low:+.4g} to {scale * d.high:+.4g}"
@@ -91,10 +92,11 @@ def rounded(value: float) -> float:
 
 
 def names(c: Comparison) -> list[str]:
-    """The evaluations that a measure is made of."""
+    """The evaluations that a measure of an attack is made of."""
+    attack = cast(str, c.attack)
     if c.measure == "overfitting":
-        return [c.attack, f"{c.attack}_last"]
-    return [c.attack] if c.measure == "accuracy" else ["clean", c.attack]
+        return [attack, f"{attack}_last"]
+    return [attack] if c.measure == "accuracy" else ["clean", attack]
 
 
 def _of_bits(evidence: Evidence, study: str, c: Comparison) -> tuple[Interval, int, int] | Missing:

@@ -1,11 +1,11 @@
 """One claim and the records -> its rows of reports/claims.json; the format stands in `redoubt.claims`."""
 
-from typing import Any
+from typing import Any, cast
 
 from redoubt.claims import numbers
 from redoubt.claims.directions import Missing, compare, rounded, together
 from redoubt.claims.evidence import Evidence
-from redoubt.claims.schema import Claim
+from redoubt.claims.schema import Claim, Number
 
 MISSING_SEEDS = 3  # what a direction asks for: spread over seeds
 
@@ -14,7 +14,7 @@ def judge(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     """The rows of one claim: a direction's one a study that holds all its runs, else a single one."""
     if claim.judge:
         return _direction(claim, evidence)
-    return _number(claim, evidence) if claim.number else [_context(claim)]
+    return _number(claim, claim.number, evidence) if claim.number else [_context(claim)]
 
 
 def _row(claim: Claim, verdict: str, why: str, **more: Any) -> dict[str, Any]:
@@ -40,18 +40,19 @@ def _row(claim: Claim, verdict: str, why: str, **more: Any) -> dict[str, Any]:
 def _direction(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     rows, lacking = [], {}
     for study in evidence.studies:
-        found = [compare(evidence, study, c) for c in claim.judge]
-        if any(isinstance(f, Missing) for f in found):
-            lacking[study] = [f for f in found if isinstance(f, Missing)]
+        found = [compare(evidence, study, c) for c in claim.judge or ()]
+        if missing := [f for f in found if isinstance(f, Missing)]:
+            lacking[study] = missing
         else:
-            rows.append(_judged_direction(claim, evidence, study, found))
+            made = [f for f in found if not isinstance(f, Missing)]
+            rows.append(_judged_direction(claim, evidence, study, made))
     return rows or [_direction_not_run(claim, evidence, lacking)]
 
 
 def _judged_direction(
     claim: Claim, evidence: Evidence, study: str, found: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    runs = list(dict.fromkeys(r for c in claim.judge for r in (c.left, c.right) if r))
+    runs = list(dict.fromkeys(r for c in claim.judge or () for r in (c.left, c.right) if r))
     verdict = together([f["outcome"] for f in found])
     least = min(f["seeds"] for f in found)
     n_held = sum(f["outcome"] == "direction holds" for f in found)
@@ -75,7 +76,7 @@ def _told(claim: Claim, evidence: Evidence, study: str, runs: list[str]) -> list
     found = numbers.setting(claim, record)
     if claim.dataset is None:
         found.append(f"data set: {record['config']['data']['name']} here")
-    if any(c.attack == "worst" for c in claim.judge):
+    if any(c.attack == "worst" for c in claim.judge or ()):
         over = {run: evidence.worst_of(study, run) for run in runs}
         if len(set(over.values())) > 1:
             found += [f"worst case of {run} over {attacks}" for run, attacks in over.items()]
@@ -94,17 +95,17 @@ def _direction_not_run(claim: Claim, evidence: Evidence, lacking: dict[str, list
     return _row(claim, "not run", why, cost="; ".join(c for c in costs if c) or None)
 
 
-def _number(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
-    number, rows, other = claim.number, [], []
+def _number(claim: Claim, number: Number, evidence: Evidence) -> list[dict[str, Any]]:
+    rows, other = [], []
     for study in evidence.studies:
         seeds = evidence.records.get((study, number.run))
         if not seeds:
             continue
-        differing = min((numbers.differences(claim, r) for r in seeds.values()), key=len)
+        differing = min((numbers.differences(claim, number, r) for r in seeds.values()), key=len)
         if differing:
             other.append((study, differing))
         else:
-            rows.append(_judged_number(claim, evidence, study))
+            rows.append(_judged_number(claim, number, evidence, study))
     if rows:
         return rows
     if other:
@@ -116,11 +117,11 @@ def _number(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     return [_row(claim, "not run", f"no record of {number.run} is here; the number is of {on}")]
 
 
-def _judged_number(claim: Claim, evidence: Evidence, study: str) -> dict[str, Any]:
-    number = claim.number
+def _judged_number(claim: Claim, number: Number, evidence: Evidence, study: str) -> dict[str, Any]:
+    value = cast(float, claim.value)  # a claim with a number has it
     ours, seeds, n = numbers.measured(evidence, study, number)
-    verdict = numbers.verdict(claim.value, number.tolerance, ours)
-    off = ours.value - claim.value
+    verdict = numbers.verdict(value, number.tolerance, ours)
+    off = ours.value - value
     why = f"{off:+.2f} points beside the paper's number, tolerance {number.tolerance:g}; seeds: {seeds}"
     if verdict.startswith("higher"):
         why += "; a stronger attack has to fail before this counts"

@@ -13,7 +13,7 @@ from redoubt.statistics.intervals import Interval, nrr, paired_statistic
 
 def protocol(claim: Claim) -> dict[str, Any]:
     """What the paper says of how it got its number; what it leaves out is left out."""
-    told = {
+    told: dict[str, Any] = {
         "data set": claim.dataset,
         "architecture": claim.architecture,
         "metric": claim.metric,
@@ -37,9 +37,9 @@ def setting(claim: Claim, record: dict[str, Any]) -> list[str]:
     return [f"{what}: {there} there, {here} here" for what, there, here in pairs if _other(there, here)]
 
 
-def differences(claim: Claim, record: dict[str, Any]) -> list[str]:
+def differences(claim: Claim, number: Number, record: dict[str, Any]) -> list[str]:
     """Every difference in protocol that forbids to hold our number against the paper's."""
-    number, threat = claim.number, record["config"]["threat"]
+    threat = record["config"]["threat"]
     found = setting(claim, record)
     for what, told in (("data set", claim.dataset), ("architecture", claim.architecture)):
         if told is None:
@@ -70,9 +70,10 @@ def measured(evidence: Evidence, study: str, number: Number) -> tuple[Interval, 
     """Our number in percent with its bootstrap interval, its seeds and its images; every record holds the attack."""
     sides: list[list[np.ndarray]] = []
     for record in evidence.records[study, number.run].values():
-        rows = [attack(number, record)]
-        if rows[0] is None:
+        row = attack(number, record)
+        if row is None:
             continue  # an attack that only some seeds face
+        rows = [row]
         if number.measure == "nrr":
             rows.insert(0, next(e for e in record["evaluations"] if e["name"] == "clean"))
         sides.append([unpack(e["correct"], e["n"]) for e in rows])

@@ -1,34 +1,4 @@
-"""`redoubt`: what the Snakefile calls, and what a person can call by hand."""
+"""`redoubt`: what the Snakefile calls, and what a person can call by hand.
 
-import sys
-
-import typer
-
-from redoubt.cli import inspect, reports, work
-from redoubt.errors import RedoubtError
-
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Re-runs, re-attacks and judges published defenses against adversarial examples.",
-)
-for part in (work, inspect, reports):
-    app.add_typer(part.app)
-
-
-def main() -> None:
-    """Entry point: an error that a user can act on is printed without a traceback."""
-    try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except RedoubtError as error:
-        print(f"redoubt: {error}", file=sys.stderr)
-        sys.exit(1)
-    except (typer.Exit, SystemExit) as stop:
-        sys.exit(getattr(stop, "exit_code", getattr(stop, "code", 0)))
-    except typer.Abort:
-        sys.exit(130)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # click's usage errors
-            print(f"redoubt: {error.format_message()}", file=sys.stderr)
-            sys.exit(2)
-        raise
+May import: every package. `start` is the entry point, `app` the commands.
+"""

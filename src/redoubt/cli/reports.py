@@ -84,7 +84,11 @@ def exhibits(
 
 @app.command()
 def schema(root: Root = Path()) -> None:
-    """Write studies/schema.json and the table of every defense's defaults, studies/defaults.md."""
-    from redoubt.config import documentation
+    """Write what follows from the code: studies/schema.json, studies/defaults.md and docs/exhibits.md."""
+    from redoubt.config import documentation, load_study
+    from redoubt.records.files import write_whole
+    from redoubt.reports import exhibits as x
 
     documentation.write(root)
+    shown = x.held(load_study(root / "studies" / "digits.yaml"), "scratch")
+    write_whole(root / "docs" / "exhibits.md", x.page(shown).encode())

@@ -21,11 +21,11 @@ def prepare(
     from redoubt.config import load_config, load_study
 
     spec = load_study(root / "studies" / f"{study}.yaml").data
-    mirror = mirror or load_config(root / "config.yaml").mirror
+    source = mirror or load_config(root / "config.yaml").mirror
     data.prepare(
         spec.name,
         root / "data" / study,
-        mirror=mirror,
+        mirror=source,
         validation=spec.validation,
         test=spec.test,
         train=spec.train,

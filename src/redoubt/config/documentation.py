@@ -5,6 +5,7 @@ from pathlib import Path
 
 from redoubt import defenses
 from redoubt.config.schema import Config, Study
+from redoubt.params import source
 
 
 def schema() -> str:
@@ -24,8 +25,7 @@ def defaults() -> str:
             continue
         lines += ["| hyper-parameter | default | source |", "| --- | --- | --- |"]
         for key, field in fields.items():
-            source = (field.json_schema_extra or {}).get("source", "")
-            lines.append(f"| `{key}` | {field.default} | {source} |")
+            lines.append(f"| `{key}` | {field.default} | {source(field)} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 from redoubt.config.schema import Config
 from redoubt.errors import RedoubtError, nearest
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+
+class _UniqueKeys(_Loader):
     """A YAML loader that refuses a key that is given twice."""
 
     def construct_mapping(self, node, deep=False):

@@ -8,6 +8,7 @@ from typing import Any
 from redoubt import defenses
 from redoubt.config.load import parse
 from redoubt.config.schema import AttackSpec, Study, Training, VariantSpec
+from redoubt.params import source
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
     key = f"defenses.{defense}.variants.{name}"
     given = {**grid.params, **spec.params}
     params = parse(kind.Params, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
-    defaults = {k: (f.json_schema_extra or {}).get("source", "") for k, f in kind.Params.model_fields.items()}
+    defaults = {k: source(f) for k, f in kind.Params.model_fields.items()}
     sources = {**defaults, **{k: v.source for k, v in given.items()}}
     merged = {**study.training.model_dump(), **grid.training, **spec.training}
     training = parse(Training, merged, file, f"{key}.training").model_dump(mode="json")

@@ -107,10 +107,14 @@ class AttackSpec(Strict):
     """One named attack of a study."""
 
     attack: str = Field(description="an attack that the package has")
-    params: dict[str, Any] = Field(default_factory=dict, description="settings of that attack")
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="settings of that attack; one of them may be a list of words or whole numbers where the attack "
+        "takes a single value: a sweep, which stands for one attack a value, `name_value`, in the list's order",
+    )
     norm: Literal["linf", "l2"] | None = Field(None, description="default: the study's")
     eps: Radius | tuple[Radius, ...] | None = Field(
-        None, description="default: the study's; a list is a sweep"
+        None, description="default: the study's; a list is a sweep, `name@eps`"
     )
     checkpoint: Literal["best", "last"] = Field("best", description="which weights are attacked")
     view: str = Field("deployed", description="which view of the defense the gradient goes through")
@@ -198,7 +202,8 @@ class Study(Strict):
     @field_validator("seeds")
     @classmethod
     def _unique(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return unique_seeds(value)
+        unique_seeds(value)
+        return value
 
 
 class StudyChoice(Strict):

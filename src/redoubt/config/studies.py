@@ -7,20 +7,19 @@ from redoubt import attacks, data, defenses, models
 from redoubt.config.load import parse, read_yaml
 from redoubt.config.runs import Variant, resolve
 from redoubt.config.schema import Study
+from redoubt.config.sweeps import spelled_out
 from redoubt.errors import RedoubtError, nearest
 
 
 def load_study(path: Path) -> Study:
-    """One study, checked on its own and against the package: data sets, models, defenses, attacks."""
-    from redoubt.config.studies import check_study
-
+    """One study, sweeps spelled out, checked on its own and against the package: data, models, defenses, attacks."""
     study = parse(Study, read_yaml(path), path)
     if study.name != path.stem:
         raise RedoubtError(
             "a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem
         )
     check_study(study, path)
-    return study
+    return spelled_out(study, path)
 
 
 def find_run(root: Path, path: str) -> tuple[Study, Variant]:

@@ -53,7 +53,7 @@ def read(files: Files, folder: Path) -> Original:
     parts, missing, total = {}, {}, 0
     for name in ("train", "test"):
         images, y = _decode(folder, name, size), labels[f"{name}_y"]
-        if hashlib.sha256(images).hexdigest() != decoded[f"{name}_x"] or len(images) != len(y):
+        if hashlib.sha256(images.data).hexdigest() != decoded[f"{name}_x"] or len(images) != len(y):
             raise _damaged(
                 files, folder / "decoded.json", f"the decoded {name} images are not the ones it names"
             )

@@ -48,7 +48,8 @@ class Split:
         """(n, C, H, W) uint8 images and (n,) int64 labels on a device; copies, free to be written to."""
         import torch
 
-        return tuple(torch.from_numpy(array.copy()).to(device) for array in (self.images, self.labels))
+        images, labels = (torch.from_numpy(a.copy()).to(device) for a in (self.images, self.labels))
+        return images, labels
 
 
 @dataclass(frozen=True)

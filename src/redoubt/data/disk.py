@@ -29,7 +29,7 @@ def clear_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = UNWRITABLE.get(error.errno)
+        reason = UNWRITABLE.get(error.errno or 0)
         if reason is None:
             raise
         raise RedoubtError(

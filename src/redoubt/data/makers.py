@@ -3,7 +3,10 @@
 Addresses, file names and md5 sums are torchvision's. An archive is checked before it is unpacked.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +14,9 @@ from redoubt.data import compact
 from redoubt.data.fetch import Files
 from redoubt.data.original import Original, Part, part
 from redoubt.data.pictures import square, stack
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
 
 
 def mnist(files: Files, image_size: int) -> Original:
@@ -41,7 +47,7 @@ def cifar100(files: Files, image_size: int) -> Original:
     return _cifar(files, CIFAR100)
 
 
-def _cifar(files: Files, kind: type) -> Original:
+def _cifar(files: Files, kind: type[CIFAR10]) -> Original:
     """Unpacked batches in the mirror, else an archive there, else the compact form, else the network."""
     batches = files.in_mirror(kind.base_folder)
     if batches is not None:

@@ -1,8 +1,14 @@
 """The defenses: one file a paper, loaded when it is asked for."""
 
+from __future__ import annotations
+
 import importlib
+from typing import TYPE_CHECKING
 
 from redoubt.errors import RedoubtError, nearest
+
+if TYPE_CHECKING:
+    from redoubt.defenses.base import Defense
 
 # name: (module, class). Lazy, so that the code fingerprint of one defense does not hold the others.
 _REGISTRY = {
@@ -40,6 +46,6 @@ def module_of(name: str) -> str:
     return _REGISTRY[name][0]
 
 
-def get(name: str) -> type:
+def get(name: str) -> type[Defense]:
     """The class of a defense; RedoubtError for an unknown name."""
     return getattr(importlib.import_module(module_of(name)), _REGISTRY[name][1])

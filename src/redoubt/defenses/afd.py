@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from redoubt.defenses.base import Batch, InnerAttack, State, View, hyper
 from redoubt.defenses.vaft import Vaft, WithStart, feature_gap
+from redoubt.models.base import Classifier
 
 CODE = "authors' code: tl+sl.py"
 
@@ -44,7 +45,7 @@ def disentangler(kind: str, d: int) -> nn.Module:
 class Disentangled(WithStart):
     """Attributes: classifier (g, w, b), start (the natural network), D1 and D2; its logits are z_1 alone."""
 
-    def __init__(self, classifier: nn.Module, kind: str):
+    def __init__(self, classifier: Classifier, kind: str):
         super().__init__(classifier)
         d = classifier.head.in_features
         self.D1, self.D2 = disentangler(kind, d), disentangler(kind, d)
@@ -93,7 +94,7 @@ def wrong_label(z1: Tensor, y: Tensor) -> Tensor:
     return z1.detach().scatter(1, y[:, None], -torch.inf).argmax(1)
 
 
-class Afd(Vaft):
+class Afd(Vaft[Disentangled]):
     """L_1 trains D_2; L_2 + L_3 trains g, w, b and D_1."""
 
     class Params(InnerAttack):
@@ -122,6 +123,8 @@ class Afd(Vaft):
             if self.disentangler == "none" and (self.alpha or self.beta):
                 raise ValueError("without disentanglers alpha and beta must be 0")
             return self
+
+    params: Params
 
     def build(self) -> Disentangled:
         return Disentangled(self.classifier(), self.params.disentangler)

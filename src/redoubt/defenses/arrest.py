@@ -12,12 +12,12 @@ from torch import Tensor
 from redoubt.attacks.core.engine import evaluating
 from redoubt.attacks.core.pgd_step import random_start
 from redoubt.defenses.base import Batch, InnerAttack, State, hyper
-from redoubt.defenses.vaft import Vaft
+from redoubt.defenses.vaft import Vaft, WithStart
 
 CODE = "AFD authors' code: ARREST.py"
 
 
-class Arrest(Vaft):
+class Arrest(Vaft[WithStart]):
     """CE(f(x_adv), y) + lam (1 - cos(f(x_adv), f'_nat(x))), with noise in place of x_adv where features drift."""
 
     paper = "2308.16454"
@@ -28,6 +28,8 @@ class Arrest(Vaft):
         lam: float = hyper(50.0, f"{CODE} (beta 50); 0 switches RGKD off", ge=0)
         theta: float | None = hyper(30.0, f"{CODE} (degrees); null switches NR off", ge=0, le=180)
         replayed: float = hyper(0.5, f"{CODE} (NR in epochs 1-10 of 20), a share of the epochs", ge=0, le=1)
+
+    params: Params
 
     def drifted(self, batch: Batch, state: State) -> bool:
         """NR's rule: the batch's mean 1 - cos(f'_nat(x), f(x)) on natural x is at least 1 - cos(theta)."""

@@ -55,9 +55,10 @@ class Atop(Purifier):
     """min over g of L_org + lam CE(y, f(g(t(x'))))."""
 
     Params = AtopParams
+    params: AtopParams
     starts_from = "purifier"
 
-    def adversary(self, batch: Batch, state: State) -> Tensor:
+    def adversary(self, batch: Batch, state: State[Guarded]) -> Tensor:
         """x' (N, C, H, W), detached: from x, without a random start."""
         model, stage = state.model, self.training_stage(state.model)
 
@@ -67,7 +68,7 @@ class Atop(Purifier):
 
         return self.perturb(model, batch, state, objective, start=batch.x)
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Guarded]) -> dict[str, Tensor]:
         """One draw serves all images of a step, as in the released code."""
         p, stage = self.params, self.training_stage(state.model)
         x, x_adv = batch.x, self.adversary(batch, state)
@@ -107,5 +108,5 @@ class AtopTransfer(BehindPurifier):
     def optimizers(self, model: Guarded, make) -> dict[str, torch.optim.Optimizer]:
         return {"classifier": make(list(model.classifier.parameters()))}
 
-    def loss(self, batch: Batch, state: State):
+    def loss(self, batch: Batch, state: State[Guarded]):
         return F.cross_entropy(state.model.classifier(batch.x), batch.y), {}

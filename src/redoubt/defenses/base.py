@@ -1,7 +1,7 @@
 """The contract of a defense: what is trained, from what, with which loss, and what an attacker faces."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from redoubt import models
 from redoubt.attacks.core.engine import evaluating
 from redoubt.attacks.core.pgd_step import ascend, random_start
+from redoubt.models.base import Classifier
 from redoubt.params import Strict, hyper
 
 __all__ = ["Batch", "Defense", "InnerAttack", "NoParams", "State", "View", "hyper"]
+
+M = TypeVar("M", bound=nn.Module)  # what a defense trains
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Batch:
 
 
 @dataclass
-class State:
+class State(Generic[M]):
     """What a step may know and change.
 
     Attributes:
@@ -42,7 +45,7 @@ class State:
         warmup: factor in [0, 1] of the attack's radius.
     """
 
-    model: nn.Module
+    model: M
     optimizers: dict[str, torch.optim.Optimizer]
     generator: torch.Generator
     epoch: int = 0
@@ -72,7 +75,7 @@ class InnerAttack(Strict):
     step_size: float = hyper(0.25, "ours: 2/255 at 8/255, as a share of the radius", gt=0)
 
 
-class Defense:
+class Defense(Generic[M]):
     """One way of training. A subclass overrides what its paper changes.
 
     Args:
@@ -94,7 +97,7 @@ class Defense:
         self.architecture, self.params = architecture, params
         self.norm, self.eps = threat["norm"], threat["eps"]
 
-    def classifier(self) -> nn.Module:
+    def classifier(self) -> Classifier:
         """A freshly initialised classifier of the study's architecture."""
         return models.classifier(
             self.architecture["name"],
@@ -104,23 +107,23 @@ class Defense:
             **self.architecture["options"],
         )
 
-    def build(self) -> nn.Module:
+    def build(self) -> M:
         """What is trained; its state dict is the checkpoint."""
-        return self.classifier()
+        return cast(M, self.classifier())  # M of a defense that does not override this
 
-    def initialize(self, model: nn.Module, source: nn.Module) -> None:
+    def initialize(self, model: M, source: nn.Module) -> None:
         """Takes the weights of the run named by `starts_from`; `source` is what that run deploys."""
         model.load_state_dict(source.state_dict())
 
-    def optimizers(self, model: nn.Module, make) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self, model: M, make) -> dict[str, torch.optim.Optimizer]:
         """Name: optimizer; `make(parameters, **changes)` builds the study's. Each follows the schedule."""
         return {"model": make([p for p in model.parameters() if p.requires_grad])}
 
-    def loss(self, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, state: State[M]) -> tuple[Tensor, dict[str, Tensor]]:
         """The scalar loss of one step, attack included, and what to log (0-dim tensors, detached)."""
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[M]) -> dict[str, Tensor]:
         """One update; a method with several optimizers overrides this."""
         loss, metrics = self.loss(batch, state)
         for optimizer in state.optimizers.values():
@@ -130,11 +133,11 @@ class Defense:
             optimizer.step()
         return {"loss": loss.detach(), **metrics}
 
-    def deployed(self, model: nn.Module) -> nn.Module:
+    def deployed(self, model: M) -> nn.Module:
         """The end-to-end classifier on [0, 1] pixels that an attacker faces."""
         return model
 
-    def adaptive(self, model: nn.Module) -> dict[str, View]:
+    def adaptive(self, model: M) -> dict[str, View]:
         """The views of the deployed model that an adaptive attacker takes gradients through, by name."""
         return {"deployed": View(self.deployed(model), "the whole system, end to end", self.random)}
 
@@ -153,13 +156,14 @@ class Defense:
         eps = self.eps * state.warmup
         if start is None:
             start = random_start(batch.x, self.norm, eps, state.generator)
+        inner = cast(InnerAttack, self.params)  # a defense that calls this has its fields
         with evaluating(model):
             return ascend(
                 objective,
                 batch.x,
                 eps=eps,
-                step_size=self.params.step_size * eps,
-                steps=self.params.steps,
+                step_size=inner.step_size * eps,
+                steps=inner.steps,
                 norm=self.norm,
                 start=start,
             )

@@ -12,6 +12,7 @@ from torch import nn
 from redoubt.defenses.base import hyper
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
+from redoubt.models.base import Classifier
 
 
 def reinitialize(block: nn.Module) -> None:
@@ -42,7 +43,9 @@ class BlockFreezing(PgdAt):
         )
         reinitialized: bool = hyper(True, "paper: section 3; figure 11 repeats the study without")
 
-    def build(self) -> nn.Module:
+    params: Params
+
+    def build(self) -> Classifier:
         model = super().build()
         blocks, c = model.blocks(), self.params
         if unknown := [b for b in (*c.update, *c.never_frozen) if b not in blocks]:
@@ -54,7 +57,7 @@ class BlockFreezing(PgdAt):
                 part.requires_grad_(name in (*c.update, *c.never_frozen))
         return model
 
-    def initialize(self, model: nn.Module, source: nn.Module) -> None:
+    def initialize(self, model: Classifier, source: nn.Module) -> None:
         super().initialize(model, source)
         if self.params.reinitialized:
             for name in self.params.update:

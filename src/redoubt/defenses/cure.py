@@ -7,7 +7,8 @@ and switches inside the same budget of epochs.
 
 import copy
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from redoubt.attacks.core.engine import evaluating
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
 from redoubt.errors import RedoubtError
+from redoubt.models.base import Classifier
 
 
 class Revised(nn.Module):
@@ -28,7 +30,9 @@ class Revised(nn.Module):
         t: 0-dim int64, steps taken since the revision network was set.
     """
 
-    def __init__(self, classifier: nn.Module):
+    t: Tensor
+
+    def __init__(self, classifier: Classifier):
         super().__init__()
         self.classifier, self.revision = classifier, copy.deepcopy(classifier).requires_grad_(False)
         self.register_buffer("t", torch.zeros((), dtype=torch.int64))
@@ -84,11 +88,11 @@ def block_of(name: str) -> str:
     return second if first == "stages" else first
 
 
-class Cure(Defense):
+class Cure(Defense[Revised]):
     """L = L_adv + gamma L_CR, with the gradients of weights of low robust gradient prominence set to 0."""
 
     paper = "2401.14948"
-    starts_from = "standard"
+    starts_from: ClassVar[str | None] = "standard"
     graphs = False
 
     class Params(InnerAttack):
@@ -119,6 +123,8 @@ class Cure(Defense):
         noise: float = hyper(0.001, "authors' code: adversarial_loss.py, normal start around x", ge=0)
         deploys: Literal["theta", "theta_rev"] = hyper("theta", "OpenReview: evaluation uses theta")
 
+    params: Params
+
     def build(self) -> Revised:
         return Revised(self.classifier())
 
@@ -129,7 +135,7 @@ class Cure(Defense):
     def deployed(self, model: Revised) -> nn.Module:
         return model.classifier if self.params.deploys == "theta" else model.revision
 
-    def adversary(self, batch: Batch, state: State) -> Tensor:
+    def adversary(self, batch: Batch, state: State[Revised]) -> Tensor:
         """x + delta*, equation 4: delta* maximises KL(p(x; theta) || p(x + delta; theta))."""
         theta, x = state.model.classifier, batch.x
         noise = torch.empty_like(x).normal_(generator=state.generator)
@@ -168,7 +174,9 @@ class Cure(Defense):
             loss = terms["natural"] + c.beta * terms["kl"]
         return loss + c.gamma * terms["consistency"] if c.gamma else loss
 
-    def rgp(self, terms: dict[str, Tensor], weights: list[Tensor], gradients: list[Tensor], state: State):
+    def rgp(
+        self, terms: dict[str, Tensor], weights: list[Tensor], gradients: list[Tensor], state: State[Revised]
+    ):
         """RGP(w) = alpha |dCE(x)/dw| + (1 - alpha) |dCE(x_adv)/dw|, equation 6, for each of `weights`.
 
         The released modes rgp and rgp_old take |dL/dw| of the whole loss; rgp_soft takes the signed
@@ -186,7 +194,7 @@ class Cure(Defense):
             return [c.alpha * n + (1 - c.alpha) * a for n, a in zip(g_n, g_a, strict=True)]
         return [c.alpha * n.abs() + (1 - c.alpha) * a.abs() for n, a in zip(g_n, g_a, strict=True)]
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Revised]) -> dict[str, Tensor]:
         """Algorithm 1, in the order of the released code: the revision follows the update of theta."""
         c, model = self.params, state.model
         x_adv = self.adversary(batch, state)
@@ -221,7 +229,9 @@ class Cure(Defense):
             )  # fmt: skip
         return found
 
-    def update(self, theta: dict[str, Tensor], gradients: dict, updated: dict, state: State) -> None:
+    def update(
+        self, theta: Mapping[str, Tensor], gradients: dict, updated: dict, state: State[Revised]
+    ) -> None:
         """One step of the optimizer on the masked gradients; `strict` puts conserved weights back where they were.
 
         The optimizer's moments of a conserved weight see a gradient of 0 in either case.
@@ -236,7 +246,7 @@ class Cure(Defense):
             for name, kept in before.items():
                 theta[name].copy_(torch.where(updated[name], theta[name], kept))
 
-    def revise(self, state: State) -> None:
+    def revise(self, state: State[Revised]) -> None:
         """s ~ U(0, 1); equation 7 where s < r. The draw is torch's default generator's, not the attack's."""
         model, r = state.model, self.params.r
         if self.params.r_decay == "second_half":
@@ -269,7 +279,9 @@ class CureEff(Cure):
             0.4, "authors' code: train_warmup.py (epoch 80 of 200), a share of the epochs", ge=0, le=1
         )
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    params: Params
+
+    def step(self, batch: Batch, state: State[Revised]) -> dict[str, Tensor]:
         if state.epoch >= self.params.switch * state.epochs:
             return super().step(batch, state)
         loss = F.cross_entropy(state.model.classifier(batch.x), batch.y)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
+from redoubt.models.base import Classifier
 
 TINY = 1e-4  # keeps log(1 - p) finite, as in the authors' code
 
@@ -17,7 +18,7 @@ def boosted_ce(logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(logits, y, reduction="none") - (1 - runner_up + TINY).log()
 
 
-class Mart(Defense):
+class Mart(Defense[Classifier]):
     """min E[ BCE(p(x'), y) + lambda * KL(p(x) || p(x')) * (1 - p_y(x)) ], equation 11."""
 
     paper = "MART (ICLR 2020)"
@@ -26,6 +27,8 @@ class Mart(Defense):
         """Hyper-parameters of MART."""
 
         weight: float = hyper(5.0, "paper: section 4.1 (lambda = 5)", ge=0)
+
+    params: Params
 
     def loss(self, batch: Batch, state: State):
         model, y = state.model, batch.y

@@ -3,9 +3,10 @@
 import torch.nn.functional as F
 
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.models.base import Classifier
 
 
-class PgdAt(Defense):
+class PgdAt(Defense[Classifier]):
     """min over theta of E[ max over delta in S of L(theta, x + delta, y) ], equation 2.1."""
 
     paper = "1706.06083"

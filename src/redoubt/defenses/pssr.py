@@ -12,7 +12,7 @@ Training has two stages: the classifier f, naturally, in the run of `starts_from
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +76,7 @@ class PssrParams(SurgeryParams, InnerAttack):
     betas: tuple[float, float] = hyper((0.5, 0.999), "proxy: ARN, config/adver.yaml; CAFD keeps Adam's")
 
 
-class Pssr(Defense):
+class Pssr(Defense[Guarded]):
     """min over G of c1 GAN + c2 |x^ - x| + c3 semantics + ARD, with x^ = G(PS(x)) and G(PS(x_adv)).
 
     The best epoch is chosen by natural accuracy: under the full gradient the accuracy of such a defense may be
@@ -85,15 +85,18 @@ class Pssr(Defense):
 
     paper = "2402.00304"
     Params = PssrParams
+    params: PssrParams
     starts_from = "standard"
     selects_on = "clean"
 
     def extrapolator(self) -> Extrapolator:
         """A fresh G."""
         p = self.params
-        shape = {"channels": self.in_channels, "image_size": self.image_size}
-        given = {"size": p.size, "dropout": p.dropout, "mask_channel": p.mask_channel}
-        return models.purifier("extrapolator", **shape, **given)
+        made = models.purifier(
+            "extrapolator", channels=self.in_channels, image_size=self.image_size,
+            size=p.size, dropout=p.dropout, mask_channel=p.mask_channel,
+        )  # fmt: skip
+        return cast(Extrapolator, made)
 
     def build(self) -> Guarded:
         found = None
@@ -149,7 +152,7 @@ class Pssr(Defense):
             ),
         }
 
-    def adversary(self, batch: Batch, state: State, known: str) -> Tensor:
+    def adversary(self, batch: Batch, state: State[Guarded], known: str) -> Tensor:
         """x_adv (N, C, H, W), detached: a known attack (a value of `seen` or `also_seen`), on f alone."""
         f = state.model.classifier
         ascended = losses.UNTARGETED["ce" if known == "fgsm" else known]
@@ -161,7 +164,7 @@ class Pssr(Defense):
         start = None if self.params.random_start else batch.x
         return self.perturb(state.model, batch, state, objective, start)
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Guarded]) -> dict[str, Tensor]:
         """One update of the critic, then one of G, which faces the new critic. Natural images are fed as well."""
         p, model, system = self.params, state.model, self.deployed(state.model)
         learns = p.classifier_lr > 0 and state.epoch >= p.classifier_from * state.epochs
@@ -187,10 +190,11 @@ class Pssr(Defense):
         _descend(loss, *(state.optimizers[name] for name in learning))
         return {k: v.detach() for k, v in {"loss": loss, **terms, **logged}.items()}
 
-    def criticize(self, real: Tensor, restored: Tensor, kept: Tensor, state: State) -> Tensor:
+    def criticize(self, real: Tensor, restored: Tensor, kept: Tensor, state: State[Guarded]) -> Tensor:
         """One step of the critic on natural images and detached restored ones, under the same masks."""
         removed = 1 - kept.mean(1, keepdim=True)
-        loss = critic_loss(self.params.residual, state.model.critic, real, restored.detach(), removed)
+        d = cast(torch.nn.Module, state.model.critic)
+        loss = critic_loss(self.params.residual, d, real, restored.detach(), removed)
         _descend(loss, state.optimizers["critic"])
         return loss.detach()
 
@@ -206,7 +210,7 @@ class Pssr(Defense):
             logits, features: of f at the restored images.
         """
         p, terms = self.params, {}
-        if p.c1:
+        if p.c1 and model.critic is not None:
             removed = 1 - kept.mean(1, keepdim=True)
             with frozen(model.critic):
                 terms["c1"] = p.c1 * generator_loss(p.residual, model.critic, real, restored, removed)
@@ -220,7 +224,13 @@ class Pssr(Defense):
         return terms
 
     def views(
-        self, batch: Batch, state: State, system: Regenerated, image: Tensor, kept: Tensor, logits: Tensor
+        self,
+        batch: Batch,
+        state: State[Guarded],
+        system: Regenerated,
+        image: Tensor,
+        kept: Tensor,
+        logits: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The logits (N, K) of the two views that ARD compares; (2 N, K) for A and B with two known attacks.
 

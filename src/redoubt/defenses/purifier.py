@@ -7,7 +7,7 @@ from the run named by `starts_from`. The same budget spent here is the control o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from redoubt import models
 from redoubt.attacks.core.bpda import with_backward
 from redoubt.attacks.core.engine import frozen
 from redoubt.defenses.base import Batch, Defense, State, View, hyper
+from redoubt.models.base import Classifier
 from redoubt.models.patch_discriminator import patch_discriminator
 from redoubt.models.purified import Purification, Purified
 from redoubt.models.random_transforms import Kind, Masks, RandomTransform
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from redoubt.models.inpainter import Inpainter
     from redoubt.models.mae import MaskedAutoencoder
 
+S = TypeVar("S", bound=nn.Module)
 CODE = "authors' code: Finetuning-AToP notebooks"
 
 
@@ -77,8 +79,8 @@ class Guarded(nn.Module):
 
     def __init__(
         self,
-        classifier: nn.Module,
-        purifier: Inpainter | MaskedAutoencoder,
+        classifier: Classifier,
+        purifier: nn.Module,
         critic: nn.Module | None = None,
         trained: Literal["classifier", "purifier"] = "purifier",
     ):
@@ -102,17 +104,19 @@ def take(model: Guarded, source: nn.Module, classifier: bool = True) -> None:
         model.classifier.load_state_dict(source.state_dict())
 
 
-class BehindPurifier(Defense):
+class BehindPurifier(Defense[Guarded]):
     """A defense that deploys f(g(t(x))), and how it is attacked."""
 
     paper = "2401.16352"
     Params = PipelineParams
+    params: PipelineParams
     random = True
 
     def purifier(self) -> Inpainter | MaskedAutoencoder:
         """A fresh g."""
         p = self.params
-        return models.purifier(p.purifier, channels=self.in_channels, image_size=self.image_size, size=p.size)
+        made = models.purifier(p.purifier, channels=self.in_channels, image_size=self.image_size, size=p.size)
+        return cast("Inpainter | MaskedAutoencoder", made)
 
     def deployed(self, model: Guarded) -> Purified:
         return self.behind(model, self.params.deployed())
@@ -145,7 +149,7 @@ class BehindPurifier(Defense):
         }
 
 
-def _in_mode_of(model: nn.Module, system: nn.Module) -> nn.Module:
+def _in_mode_of(model: nn.Module, system: S) -> S:
     """Gives the mode of `model` to what `system` has beside the parts of `model`, which keep theirs."""
     own = set(model.modules())
     for m in system.modules():
@@ -158,6 +162,7 @@ class Purifier(BehindPurifier):
     """min over g of L_org = reconstruction + GAN term: E[D(x)] - E[D(g(t(x)))] + E|x - g(t(x))|, by hinge losses."""
 
     Params = PurifierParams
+    params: PurifierParams
     starts_from = "standard"
 
     def build(self) -> Guarded:
@@ -183,13 +188,13 @@ class Purifier(BehindPurifier):
         """g(t(x)) with the training's masks."""
         return Purification(model.purifier, self.params.trained())
 
-    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+    def step(self, batch: Batch, state: State[Guarded]) -> dict[str, Tensor]:
         draw = self.params.trained().draw(batch.x, state.generator)
         images, hole = self.training_stage(state.model).restore(batch.x, draw)
         return self.update(2 * batch.x - 1, images, hole, {}, state)
 
     def update(
-        self, real: Tensor, images: list[Tensor], hole: Tensor, more: dict[str, Tensor], state: State
+        self, real: Tensor, images: list[Tensor], hole: Tensor, more: dict[str, Tensor], state: State[Guarded]
     ) -> dict[str, Tensor]:
         """One step of the discriminator, then one of g, which faces the new discriminator.
 
@@ -204,7 +209,8 @@ class Purifier(BehindPurifier):
         """
         p, model = self.params, state.model
         distance = F.l1_loss if p.reconstruction == "l1" else F.mse_loss
-        terms = {"reconstruction": p.weight * sum(distance(image, real) for image in images), **more}
+        apart = cast(Tensor, sum(distance(image, real) for image in images))
+        terms = {"reconstruction": p.weight * apart, **more}
         logged = {}
         if model.critic is not None:
             fake = images[-1]
@@ -215,7 +221,7 @@ class Purifier(BehindPurifier):
             with frozen(model.critic):
                 seen = fake if p.gan == "both" else fake.detach()
                 terms["generator"] = p.gan_weight * generator_hinge(model.critic(seen, hole))
-        loss = sum(terms.values())
+        loss = cast(Tensor, sum(terms.values()))
         _descend(loss, state.optimizers["purifier"])
         return {k: v.detach() for k, v in {"loss": loss, **terms, **logged}.items()}
 

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from redoubt.attacks.core.bpda import replace_gradient
 from redoubt.defenses.pixel_surgery import Surgery
-from redoubt.models.extrapolator import Extrapolator
 
 
 class Regenerated(nn.Module):
@@ -17,7 +16,7 @@ class Regenerated(nn.Module):
     held constant is the full one.
     """
 
-    def __init__(self, surgery: Surgery, extrapolator: Extrapolator):
+    def __init__(self, surgery: Surgery, extrapolator: nn.Module):
         super().__init__()
         self.surgery, self.extrapolator = surgery, extrapolator
         self.training = extrapolator.training
@@ -38,7 +37,7 @@ class Regenerated(nn.Module):
 class Borrowed(Regenerated):
     """BPDA (Athalye et al. 2018): the same answers; backward, surgery is the identity or the frozen mask's product."""
 
-    def __init__(self, surgery: Surgery, extrapolator: Extrapolator, through: Literal["identity", "mask"]):
+    def __init__(self, surgery: Surgery, extrapolator: nn.Module, through: Literal["identity", "mask"]):
         super().__init__(surgery, extrapolator)
         self.through = through
 
@@ -58,7 +57,7 @@ class Softened(Regenerated):
         temperature: of the sigmoid when called as a model, in units of the standard deviation of each saliency map.
     """
 
-    def __init__(self, surgery: Surgery, extrapolator: Extrapolator, temperature: float = 0.1):
+    def __init__(self, surgery: Surgery, extrapolator: nn.Module, temperature: float = 0.1):
         super().__init__(surgery, extrapolator)
         self.temperature = temperature
 

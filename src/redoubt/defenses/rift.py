@@ -15,6 +15,7 @@ from redoubt.attacks.core.engine import evaluating
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.vaft import WithStart
 from redoubt.errors import RedoubtError, nearest
+from redoubt.models.base import Classifier
 
 CODE = "authors' code: robustlearn, RiFT/main.py"
 
@@ -22,7 +23,9 @@ CODE = "authors' code: robustlearn, RiFT/main.py"
 class WithChoice(WithStart):
     """Attributes: classifier, start (theta_AT) and `chosen`, the place of the module in `modules`, -1 before."""
 
-    def __init__(self, classifier: nn.Module):
+    chosen: Tensor
+
+    def __init__(self, classifier: Classifier):
         super().__init__(classifier)
         self.register_buffer("chosen", torch.tensor(-1))
 
@@ -59,7 +62,7 @@ def criticality(f: nn.Module, module: str, x_adv: Tensor, y: Tensor, radius: flo
     return worst - start
 
 
-class Rift(Defense):
+class Rift(Defense[WithChoice]):
     """min over one module's weights of CE(f(x), y); deployed is theta_AT + factor (theta_FT - theta_AT)."""
 
     paper = "2308.02533"
@@ -82,6 +85,8 @@ class Rift(Defense):
             ge=0,
             le=1,
         )
+
+    params: Params
 
     def build(self) -> WithChoice:
         model = WithChoice(self.classifier())

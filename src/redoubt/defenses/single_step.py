@@ -22,6 +22,8 @@ class SingleStep(InverseAlignment):
         noise: float = hyper(1.0, "paper: the start is uniform in the ball", ge=0)
         step_size: float = hyper(1.0, "paper: one step as long as the radius", gt=0)
 
+    params: Params
+
     def limit(self) -> float:
         """How far x_adv may be from x, as a share of the radius."""
         raise NotImplementedError(f"{type(self).__name__} has no limit")

@@ -3,9 +3,10 @@
 import torch.nn.functional as F
 
 from redoubt.defenses.base import Batch, Defense, State
+from redoubt.models.base import Classifier
 
 
-class Standard(Defense):
+class Standard(Defense[Classifier]):
     """Empirical risk minimisation."""
 
     selects_on = "clean"

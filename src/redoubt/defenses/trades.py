@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.models.base import Classifier
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -12,7 +13,7 @@ def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
 
-class Trades(Defense):
+class Trades(Defense[Classifier]):
     """min E[ CE(f(x), y) + beta * max over x' of KL(f(x) || f(x')) ], equation 5 with beta = 1/lambda."""
 
     paper = "1901.08573"
@@ -22,6 +23,8 @@ class Trades(Defense):
 
         beta: float = hyper(6.0, "paper: table 4 (1/lambda = 6)", ge=0)
         noise: float = hyper(0.001, "authors' code: trades.py, normal start around x", ge=0)
+
+    params: Params
 
     def loss(self, batch: Batch, state: State):
         model, x = state.model, batch.x

@@ -15,6 +15,7 @@ from redoubt.attacks.core.engine import evaluating
 from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
+from redoubt.models.base import Classifier
 from redoubt.params import Strict
 
 THIRD_PARTY = "third party: AdverRobust, utils_train_baseline.py"
@@ -60,7 +61,10 @@ class WithInverse(nn.Module):
             rows until the first step says how many images there are, or a state dict brings them.
     """
 
-    def __init__(self, classifier: nn.Module, delta: Tensor, num_classes: int):
+    delta: Tensor
+    q: Tensor
+
+    def __init__(self, classifier: Classifier, delta: Tensor, num_classes: int):
         super().__init__()
         self.classifier = classifier
         self.register_buffer("delta", delta)
@@ -75,7 +79,7 @@ class WithInverse(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-class InverseAlignment(Defense):
+class InverseAlignment(Defense[WithInverse]):
     """min E[ CE(f(x_adv), y) + lam KL(q || f(x_adv)) ]; a subclass makes x_adv.
 
     q is the momentum over the predictions of the inverse adversary x_inv, which minimises the inverse objective J.
@@ -83,6 +87,7 @@ class InverseAlignment(Defense):
 
     paper = "2211.00525"
     Params = InverseParams
+    params: InverseParams
 
     def build(self) -> WithInverse:
         classifier = self.classifier()
@@ -173,7 +178,7 @@ class InverseAlignment(Defense):
                 model.delta.copy_(self.descend(model.delta, g, c))
         return (x + model.delta[c]).clamp(0, 1)
 
-    def objective(self, f: nn.Module, batch: Batch, x_adv: Tensor):
+    def objective(self, f: Classifier, batch: Batch, x_adv: Tensor):
         """J of each example, (N,), as a function of x_inv: cross-entropy, and what keeps it from overfitting.
 
         prob_kl: KL(f(x) || f(x_inv)) - KL(f(x_adv) || f(x_inv)), and feat_l2:

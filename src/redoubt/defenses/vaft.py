@@ -5,12 +5,14 @@ logs the same feature gap, whether its loss uses that copy or not.
 """
 
 import copy
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State
+from redoubt.models.base import Classifier
 from redoubt.models.features import gap
 
 
@@ -22,7 +24,7 @@ class WithStart(nn.Module):
         start: theta^p; in eval mode whatever the mode of the whole, and no gradient reaches it.
     """
 
-    def __init__(self, classifier: nn.Module):
+    def __init__(self, classifier: Classifier):
         super().__init__()
         self.classifier = classifier
         self.start = copy.deepcopy(classifier).requires_grad_(False).eval()
@@ -47,7 +49,10 @@ class WithStart(nn.Module):
         return self.start.features(x)
 
 
-class Vaft(Defense):
+W = TypeVar("W", bound=WithStart)
+
+
+class Vaft(Defense[W]):
     """min over theta of CE(f(x_adv), y), from naturally trained weights."""
 
     paper = "2401.14707"
@@ -56,13 +61,13 @@ class Vaft(Defense):
     class Params(InnerAttack):
         """Hyper-parameters of vAFT: those of the attack."""
 
-    def build(self) -> WithStart:
-        return WithStart(self.classifier())
+    def build(self) -> W:
+        return cast(W, WithStart(self.classifier()))
 
-    def initialize(self, model: WithStart, source: nn.Module) -> None:
+    def initialize(self, model: W, source: nn.Module) -> None:
         model.take(source)
 
-    def deployed(self, model: WithStart) -> nn.Module:
+    def deployed(self, model: W) -> nn.Module:
         return model.classifier
 
     def adversary(self, batch: Batch, state: State) -> Tensor:

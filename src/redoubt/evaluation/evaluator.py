@@ -6,7 +6,7 @@ The record keeps one bit an example ("still correct") for every attack; accuraci
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -190,9 +190,10 @@ class Evaluator:
         self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float
     ) -> dict[str, Any]:
         """One evaluation; refuses perturbations that left the ball or the pixel range."""
-        largest = distance(result.x_adv, x, spec.norm).max().item()
+        norm, eps = cast(str, spec.norm), cast(float, spec.eps)  # `attacks_of` has filled them in
+        largest = distance(result.x_adv, x, norm).max().item()
         low, high = result.x_adv.min().item(), result.x_adv.max().item()
-        if low < 0 or high > 1 or (spec.attack not in UNBOUNDED and largest > spec.eps + TOLERANCE):
+        if low < 0 or high > 1 or (spec.attack not in UNBOUNDED and largest > eps + TOLERANCE):
             raise RedoubtError(
                 f"the attack {name} left what it may change: no number was recorded",
                 value=f"pixels {low:.6g} to {high:.6g}, distance {largest:.6g}",

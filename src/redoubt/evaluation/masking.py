@@ -94,14 +94,10 @@ def scale(s: Subject) -> Iterator[dict]:
     )
     yield check("probe_logits_saturate", ends, SATURATED, ends <= SATURATED, why)
 
-    if s.known:
-        stood, limit, others = s.stands, max(CONVERGED, 2 * s.allowance), "the main attacks"
-    else:
-        stood, limit, others = (
-            s.short >= 0.5,
-            max(SCALED, 2 * s.allowance),
-            f"PGD-{STEPS} on the cross-entropy",
-        )
+    stood, limit, others = s.short >= 0.5, SCALED, f"PGD-{STEPS} on the cross-entropy"
+    if s.known is not None:
+        stood, limit, others = s.known, CONVERGED, "the main attacks"
+    limit = max(limit, 2 * s.allowance)
     missed = (stood & (s.by_margin < 0.5)).float().mean().item()
     why = f"share of images that stand under {others} and break under PGD-{STEPS} on the margin, which knows no scale"
     yield check("probe_logit_scale", missed, round(limit, 6), missed <= limit, why)

@@ -128,10 +128,11 @@ def _effort(s: Subject) -> Iterator[dict]:
 
     # A deterministic model's number is the worst case of its main attacks: does more effort than theirs find more?
     # Where PGD-20 is all there is to hold it against, an undefended network may lose a few images more.
-    limit = max(CONVERGED, (2 if s.known or s.random else 4) * s.allowance)
+    limit = max(CONVERGED, (4 if s.known is None and not s.random else 2) * s.allowance)
     more = s.long
-    gap = ((s.stands & (more < 0.5)).float().mean() if s.known else (base.mean() - more.mean()).abs()).item()
-    less = "the worst case of the main attacks" if s.known else f"PGD-{STEPS}"
+    moved = (base.mean() - more.mean()).abs() if s.known is None else (s.known & (more < 0.5)).float().mean()
+    gap = moved.item()
+    less = f"PGD-{STEPS}" if s.known is None else "the worst case of the main attacks"
     why = f"accuracy changes from {less} to PGD-{4 * STEPS} with 2 restarts, {len(s.x)} images"
     yield check("probe_more_effort_changes_little", gap, round(limit, 6), gap <= limit, why)
 

@@ -41,9 +41,9 @@ class Subject:
         return max(SLACK, (3 if self.random else 1) / len(self.x))
 
     @property
-    def known(self) -> bool:
-        """Whether the model's number is the worst case of attacks whose survivors are known."""
-        return self.stands is not None and not self.random
+    def known(self) -> Tensor | None:
+        """`stands` where it can be held against: a random model stands by luck."""
+        return None if self.random else self.stands
 
     @cached_property
     def logits(self) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redoubt.errors import RedoubtError, nearest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redoubt.models.base import Classifier
 
 # name: (the module, whose function has the same name; the arguments that the name fixes)
-_CLASSIFIERS = {
+_CLASSIFIERS: dict[str, tuple[str, dict[str, int]]] = {
     "small_cnn": ("small_cnn", {}),
     "lenet5": ("lenet5", {}),
     "preactresnet18": ("preactresnet18", {}),
@@ -32,7 +32,7 @@ _CLASSIFIERS = {
     "wrn70_16": ("wrn", {"depth": 70, "widen": 16}),
     "vgg19": ("vgg19", {}),
 }
-_PURIFIERS = {
+_PURIFIERS: dict[str, tuple[str, dict[str, int]]] = {
     "inpainter": ("inpainter", {}),
     "mae": ("mae", {}),
     "extrapolator": ("extrapolator", {}),
@@ -104,7 +104,7 @@ def _function(name: str):
     return getattr(import_module(f"{__name__}.{module}"), module)
 
 
-def _make(name: str, given: dict[str, object], **shape: int) -> nn.Module:
+def _make(name: str, given: dict[str, object], **shape: int) -> Any:
     allowed = options(name)
     for key in given:
         if key not in allowed:

@@ -1,5 +1,8 @@
 """What all classifiers share: normalisation inside, named stages, penultimate features, a linear head."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -29,13 +32,16 @@ class Normalize(nn.Module):
         RedoubtError: an unknown name, or statistics of images with another number of channels.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, channels: int, normalize: str | None = "symmetric"):
         super().__init__()
-        same = {
+        known: dict[Any, tuple[tuple[float, ...], tuple[float, ...]]] = {
             "symmetric": ((0.5,) * channels, (0.5,) * channels),
             None: ((0.0,) * channels, (1.0,) * channels),
+            **STATISTICS,
         }
-        known = {**same, **STATISTICS}
         if normalize not in known:
             allowed = ["symmetric", "null", *STATISTICS]
             raise RedoubtError(
@@ -74,7 +80,7 @@ class Classifier(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        stages: dict[str, nn.Module],
+        stages: Mapping[str, nn.Module],
         head: nn.Linear,
         normalize: str | None = "symmetric",
     ):

@@ -4,6 +4,8 @@ Batched matrix products over all images, each with its own mask, in place of the
 single images that share the mask of the first one.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,9 +73,10 @@ def _of_patches(products: Tensor, height: int, width: int, kernel: int) -> Tenso
     """
     shape, edge = products.shape, kernel // 2
     s = F.pad(products.view(-1, height, width, height, width), (edge, edge, 0, 0, edge, edge))
-    s = sum(s[:, :, i : i + width, :, i : i + width] for i in range(kernel))
+    s = cast(Tensor, sum(s[:, :, i : i + width, :, i : i + width] for i in range(kernel)))
     s = F.pad(s, (0, 0, edge, edge, 0, 0, edge, edge))
-    return sum(s[:, i : i + height, :, i : i + height] for i in range(kernel)).reshape(shape)
+    s = cast(Tensor, sum(s[:, i : i + height, :, i : i + height] for i in range(kernel)))
+    return s.reshape(shape)
 
 
 def _fuse(scores: Tensor, height: int, width: int) -> Tensor:

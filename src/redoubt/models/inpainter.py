@@ -4,6 +4,8 @@ Layers, widths and activations follow Yu et al. 2019 ("Free-form image inpaintin
 code has them (cnum 48). There is no normalisation layer and nothing random inside.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -60,7 +62,8 @@ class GatedConv(nn.Module):
 
 def _initialize(conv: nn.Conv2d) -> None:
     nn.init.kaiming_uniform_(conv.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(conv.bias)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
 
 
 def _down(inputs: int, hidden: int, outputs: int, deep: bool) -> list[nn.Module]:
@@ -180,7 +183,7 @@ def inpainter(*, channels: int, image_size: int, size: str = "auto", width: int 
         )
     if size == "full" or (size == "auto" and image_size >= LARGE):
         width, rate, halvings = width or 24, 2, 2
-        shape = {
+        shape: dict[str, Any] = {
             "widths": (width, 2 * width, 4 * width),
             "dilations": (1, 2, 4, 8, 16),
             "closing": 2,

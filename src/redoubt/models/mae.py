@@ -57,6 +57,9 @@ class MaskedAutoencoder(nn.Module):
         encoder, decoder: (width, blocks, heads, hidden units per channel); widths are multiples of 4.
     """
 
+    places: Tensor
+    places2: Tensor
+
     def __init__(
         self,
         channels: int,

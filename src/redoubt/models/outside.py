@@ -10,6 +10,7 @@ import importlib.util
 import pickle
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
@@ -169,11 +170,11 @@ def from_factory(where: str) -> Callable[[Tensor], Tensor]:
 
 def _imported(path: Path):
     spec = importlib.util.spec_from_file_location(f"redoubt_factory_{path.stem}", path)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise RedoubtError("a factory lies in a Python file", file=path, allowed="model.py:load")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look their module up
-    _ran(lambda: spec.loader.exec_module(module), path, None)
+    _ran(partial(spec.loader.exec_module, module), path, None)
     return module
 
 

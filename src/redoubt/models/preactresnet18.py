@@ -37,7 +37,7 @@ def preactresnet18(
     Args:
         width: channels of the first stage.
     """
-    stages = {"stem": nn.Conv2d(in_channels, width, 3, 1, 1, bias=False)}
+    stages: dict[str, nn.Module] = {"stem": nn.Conv2d(in_channels, width, 3, 1, 1, bias=False)}
     inputs = width
     for i, outputs in enumerate((width, 2 * width, 4 * width, 8 * width)):
         stride = 1 if i == 0 else 2

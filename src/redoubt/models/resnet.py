@@ -1,9 +1,14 @@
 """ResNet-18, -34, -50, -101 (He et al. 2016): torchvision's networks behind the stem that the image size asks for."""
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from redoubt.errors import RedoubtError, nearest
 from redoubt.models.base import Classifier, Pool
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 SMALL = 64  # up to this side the default stem keeps the resolution, as is usual for CIFAR and Tiny-ImageNet
 
@@ -16,7 +21,7 @@ STEMS = {
 }
 
 
-def _stem(name: str, in_channels: int, network: nn.Module) -> nn.Sequential:
+def _stem(name: str, in_channels: int, network: "ResNet") -> nn.Sequential:
     kernel, stride, padding, pooled = STEMS[name]
     conv = nn.Conv2d(in_channels, 64, kernel, stride, padding, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does its own
@@ -55,7 +60,7 @@ def resnet(
     if stem == "auto":
         stem = "cifar" if image_size <= SMALL else "imagenet"
     network = getattr(models, f"resnet{depth}")(num_classes=num_classes)
-    stages = {"stem": _stem(stem, in_channels, network)}
+    stages: dict[str, nn.Module] = {"stem": _stem(stem, in_channels, network)}
     stages |= {f"block{i}": getattr(network, f"layer{i}") for i in range(1, 5)}
     stages["pool"] = Pool()
     return Classifier(in_channels, stages, network.fc, normalize)

@@ -9,7 +9,8 @@ def leaky_conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     """A convolution of stride 2 whose weight has spectral norm 1, and LeakyReLU 0.2."""
     conv = nn.Conv2d(inputs, outputs, kernel, 2, kernel // 2)
     nn.init.kaiming_uniform_(conv.weight, a=0.2)
-    nn.init.zeros_(conv.bias)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     return nn.Sequential(spectral_norm(conv), nn.LeakyReLU(0.2))
 
 

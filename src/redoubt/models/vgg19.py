@@ -25,7 +25,8 @@ def vgg19(
     """
     from torchvision.models.vgg import cfgs, make_layers
 
-    stages, block, side = {}, [], image_size
+    stages: dict[str, nn.Sequential] = {}
+    block, side = list[nn.Module](), image_size
     for layer in make_layers(cfgs["E"], batch_norm):
         if not isinstance(layer, nn.MaxPool2d):
             block.append(layer)
@@ -48,5 +49,6 @@ def vgg19(
     for module in network.modules():
         if isinstance(module, nn.Conv2d):  # as torchvision initialises its own
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return network

@@ -49,7 +49,7 @@ def wrn(
             value=depth,
             allowed="10, 16, 22, 28, 34, ...",
         )
-    stages = {"stem": nn.Conv2d(in_channels, 16, 3, 1, 1, bias=False)}
+    stages: dict[str, nn.Module] = {"stem": nn.Conv2d(in_channels, 16, 3, 1, 1, bias=False)}
     inputs = 16
     for i, outputs in enumerate((16 * widen, 32 * widen, 64 * widen)):
         first = WideBlock(inputs, outputs, 1 if i == 0 else 2)

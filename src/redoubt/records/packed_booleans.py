@@ -7,7 +7,7 @@ import numpy as np
 
 def pack(correct: np.ndarray) -> str:
     """(n,) bool -> base64 of the bits, first example in the highest bit of the first byte."""
-    return base64.b64encode(np.packbits(np.asarray(correct, bool))).decode()
+    return base64.b64encode(np.packbits(np.asarray(correct, bool)).tobytes()).decode()
 
 
 def unpack(text: str, n: int) -> np.ndarray:

@@ -41,11 +41,11 @@ def average(ema: nn.Module, model: nn.Module, decay: float) -> None:
 
     A buffer that got its size after the twin was made (predictions kept for each training image) is left out.
     """
-    pairs = zip(ema.state_dict().values(), model.state_dict().values(), strict=True)
-    pairs = [(kept, new) for kept, new in pairs if kept.shape == new.shape]
+    both = zip(ema.state_dict().values(), model.state_dict().values(), strict=True)
+    pairs = [(kept, new) for kept, new in both if kept.shape == new.shape]
     with torch.no_grad():
         if moving := [pair for pair in pairs if pair[0].dtype.is_floating_point]:
-            torch._foreach_lerp_(*map(list, zip(*moving, strict=True)), 1 - decay)
+            torch._foreach_lerp_([kept for kept, _ in moving], [new for _, new in moving], 1 - decay)
         for kept, new in pairs:
             if not kept.dtype.is_floating_point:
                 kept.copy_(new)

@@ -9,6 +9,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -134,7 +135,7 @@ class Trainer:
             self.speed.begin_step()
             with self.speed.autocast(), self.speed.eagerly(len(index) != self.t.batch_size):
                 metrics = self.defense.step(batch, state)
-            if self.ema is not None:
+            if self.ema is not None and self.t.ema is not None:
                 average(self.ema, state.model, self.t.ema)
             finite = torch.isfinite(metrics["loss"])
             broken = torch.where((broken < 0) & ~finite, torch.full_like(unset, state.step), broken)
@@ -181,7 +182,9 @@ class Trainer:
 
     def _write(self, state: State, started: float) -> None:
         seen = self.ema if self.ema is not None else state.model
-        _, best_epoch, best = self.best
+        _, best_epoch, best = cast(
+            tuple[float, int, dict[str, Tensor]], self.best
+        )  # one epoch at least is done
         v = self.run.of
         record = {
             "schema": 1,

@@ -1,5 +1,7 @@
 """What selects a checkpoint: clean accuracy and accuracy under a short PGD on held-out training images."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,7 @@ def accuracy(
         for xb, yb in zip(x.split(1000), y.split(1000), strict=True):
             start = random_start(xb, defense.norm, defense.eps, draws)
             x_adv = ascend(
-                lambda z, yb=yb: loss(z, yb),
+                partial(loss, t=yb),
                 xb,
                 eps=defense.eps,
                 step_size=STEP * defense.eps,

@@ -110,7 +110,7 @@ def _archive(files: dict[str, bytes]) -> bytes:
 def _files(archive: bytes, listing: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-            return {e.name: tar.extractfile(e).read() for e in tar if e.isfile()}
+            return {e.name: held.read() for e in tar if e.isfile() and (held := tar.extractfile(e))}
     except (tarfile.TarError, OSError, EOFError) as error:
         raise RedoubtError(f"this parcel cannot be opened: {error}", file=listing) from None
 

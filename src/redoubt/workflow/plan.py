@@ -71,7 +71,8 @@ def jobs(root: Path, targets: list[str]) -> list[Job]:
         job.why = ", ".join(REASONS.get(s, s) for s in words)
         job.seconds, job.basis = _seconds(root, job)
         sizes = [_size(root, Path(output)) for output in job.outputs]
-        job.size = None if None in sizes else sum(sizes)
+        known = [size for size in sizes if size is not None]
+        job.size = sum(known) if len(known) == len(sizes) else None
     order = ("prepare_data", "train_defense", "attack_checkpoint")
     return sorted(found.values(), key=lambda j: order.index(j.rule) if j.rule in order else len(order))
 
@@ -180,11 +181,12 @@ def space(size: int | None) -> str:
     """Bytes for people."""
     if size is None:
         return "unknown"
+    shown: float = size
     for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+        if shown < 1000:
+            return f"{shown:.0f} {unit}"
+        shown /= 1000
+    return f"{shown:.1f} GB"
 
 
 def table(planned: list[Job]) -> Table:

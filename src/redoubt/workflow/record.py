@@ -111,7 +111,7 @@ class Recorder:
         chosen = [n for n, s in specs.items() if s.attack in FIRST_LOOK]
         quick = chosen or [n for n, s in specs.items() if s.attack in SHORT and s.role == "main"]
         names = [n for n in specs if n in quick] if first_look else list(specs)
-        for surrogate in dict.fromkeys(specs[n].surrogate for n in names if specs[n].surrogate):
+        for surrogate in dict.fromkeys(s for n in names if (s := specs[n].surrogate)):
             v = self.variants[surrogate]
             yield from self._trained(v.run(v.seeds[0]))
         if self._has_weights(run):

@@ -5,6 +5,7 @@ and batch size (tests/attacks/test_autoattack.py), which is also selectable: `ba
 """
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -81,8 +82,8 @@ def autoattack(
     """
     _one_of("version", version, VERSIONS)
     _one_of("backend", backend, BACKENDS)
-    settings = {"steps": steps, "queries": queries, "targets": targets}
-    shared = {"eps": eps, "norm": norm, "seed": seed, "batch_size": batch_size}
+    settings: dict[str, Any] = {"steps": steps, "queries": queries, "targets": targets}
+    shared: dict[str, Any] = {"eps": eps, "norm": norm, "seed": seed, "batch_size": batch_size}
     if backend == "pyautoattack":
         return reference(model, x, y, stages=VERSIONS[version], version=version, **settings, **shared)
     eot = EOT if version == "rand" else 1

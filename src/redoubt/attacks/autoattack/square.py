@@ -7,6 +7,7 @@ for one example depends on who shares its draws, in the reference as here: the b
 
 import math
 from dataclasses import dataclass, fields
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class _Search:
 
     def margin(self, z: Tensor) -> Tensor:
         """(n,) the true logit minus the largest other one."""
-        return sum(self._margin(self.passes(z)) for _ in range(self.draws)) / self.draws
+        return cast(Tensor, sum(self._margin(self.passes(z)) for _ in range(self.draws))) / self.draws
 
     def _margin(self, logits: Tensor) -> Tensor:
         r = self.rows
@@ -160,8 +161,8 @@ def _l2(passes: Passes, batch: Batch, queries: int, p_init: float, eot: int) -> 
     """Bumps that take over the mass of another window; the perturbation has norm eps before it is clipped."""
     x, eps = batch.x, batch.eps
     _, c, h, w = x.shape
-    start = [tiles(n, c, h, w, draws, x.device) for n, draws in zip(batch.sizes, batch.draws, strict=True)]
-    start = (x + scaled(torch.cat(start), eps)).clamp(0, 1)
+    drawn = [tiles(n, c, h, w, draws, x.device) for n, draws in zip(batch.sizes, batch.draws, strict=True)]
+    start = (x + scaled(torch.cat(drawn), eps)).clamp(0, 1)
     search = _Search(passes, batch, list(batch.sizes), start, eot)
     for query in range(queries):
         r = search.rows

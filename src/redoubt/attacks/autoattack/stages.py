@@ -113,7 +113,8 @@ def in_stages(
     Raises:
         RedoubtError: see `checked_input.check_input`; logits that are not finite.
     """
-    (x, y), log = check_input(model, x, y, eps, norm), []
+    x, y = check_input(model, x, y, eps, norm)
+    log: list[dict] = []
     info = {**info, "batch_size": batch_size, "stages": log}
     if len(x) == 0:
         return AttackResult(x, torch.zeros_like(y, dtype=torch.bool), info=info)

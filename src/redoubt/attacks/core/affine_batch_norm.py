@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 
 def _affine(norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-    scale = (norm.running_var + norm.eps).rsqrt()
+    mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)  # None has no affine form
+    scale = (var + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight
-    shift = -norm.running_mean * scale
+    shift = -mean * scale
     if norm.bias is not None:
         shift = shift + norm.bias
     scale, shift = (v.detach().view(1, -1, 1, 1) for v in (scale, shift))
@@ -25,7 +27,7 @@ def _affine(norm: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
 
 
 @contextlib.contextmanager
-def affine_norms(model: nn.Module) -> Iterator[None]:
+def affine_norms(model: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Inside, batch norms in eval mode on a CPU compute the same outputs by one multiply-add, for its gradient.
 
     torch's own backward of an eval-mode batch norm on a CPU is slow: a forward and backward pass of a WRN-10-2
@@ -44,7 +46,7 @@ def affine_norms(model: nn.Module) -> Iterator[None]:
             and "forward" not in vars(m)
         ]
     for m in changed:
-        m.forward = _affine(m)
+        m.forward = _affine(m)  # type: ignore[method-assign, assignment]  # deleted again below
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ the examples that still stand, and is judged on fresh float32 predictions.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from redoubt.attacks.core.checked_input import Model, check_logits
 from redoubt.errors import RedoubtError
 
 NO_GRAPH = ("Can't call numpy()", "is not implemented")  # how torch says that a model leaves its graph
+T = TypeVar("T")  # a tensor or a tuple of tensors
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_size: int):
+def batched(work: Callable[[slice], T], n: int, batch_size: int) -> T:
     """`work` over slices of at most `batch_size` of n > 0 examples, its tensors concatenated.
 
     Where memory runs out the batch is halved and the slice done again. The passes of a failed slice stay counted.
@@ -170,7 +172,8 @@ def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_
     Raises:
         RedoubtError: memory runs out on a single example.
     """
-    parts, start = [], 0
+    parts: list[Any] = []
+    start = 0
     while start < n:
         try:
             parts.append(work(slice(start, min(start + batch_size, n))))
@@ -188,8 +191,8 @@ def batched(work: Callable[[slice], Tensor | tuple[Tensor, ...]], n: int, batch_
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
-    return tuple(torch.cat(p) for p in zip(*parts, strict=True))
+        return cast(T, torch.cat(parts))
+    return cast(T, tuple(torch.cat(p) for p in zip(*parts, strict=True)))
 
 
 def predict(model: Model, x: Tensor, batch_size: int) -> Tensor:

@@ -10,6 +10,7 @@ Random models draw from torch's default generator.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Expectation(Counted):
 
     def mean(self, x: Tensor) -> Tensor:
         """(N, K) logits averaged over the draws."""
-        return sum(self(x) for _ in range(self.draws)) / self.draws
+        return cast(Tensor, sum(self(x) for _ in range(self.draws))) / self.draws
 
     def value_and_gradient(
         self, loss: Callable[[Tensor], Tensor], x: Tensor
@@ -49,7 +50,7 @@ class Expectation(Counted):
         one_draw, n = Counted(self.model), len(x)
         each = lambda logits: torch.cat([loss(part) for part in logits.split(n)])
         at_once = max(1, TOGETHER // n) if getattr(self.model, "draws_each_image", False) else 1
-        parts = []
+        parts: list[tuple[Tensor, ...]] = []
         for k in _parts(self.draws, at_once):
             found = one_draw.value_and_gradient(each, x.repeat(k, 1, 1, 1))
             parts += zip(*(v.split(n) for v in found), strict=True)

@@ -5,12 +5,14 @@ keeps the reference's batches, and the model sees pieces that fit a cache, or fi
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from redoubt.attacks.core.checked_input import Model, check_logits
-from redoubt.attacks.core.engine import Counted, answer, batched, slope
+from redoubt.attacks.core.engine import Counted, T, answer, batched, slope
 
 # Pixels of a piece. On a CPU the activations of such a piece stay in the second-level cache; on a GPU it is what
 # fills the card without filling its memory. Measured on one thread of an AMD EPYC 9005: a ResNet of width 16 on
@@ -48,7 +50,7 @@ class Passes(Counted):
         pixels = PIECE_PIXELS["cuda" if x.is_cuda else "cpu"]
         self.piece = piece or max(SMALLEST_PIECE, pixels // (x.shape[2] * x.shape[3]))
         self.channels_last = False
-        self.without_gradients = torch.inference_mode
+        self.without_gradients: Callable[[], AbstractContextManager] = torch.inference_mode
 
     def clean(self, x: Tensor) -> Tensor:
         """(N, K) logits of the images themselves: the one pass on them, which also learns what the model stands.
@@ -92,11 +94,11 @@ class Passes(Counted):
 
     def value(self, loss: Loss, x: Tensor, *labels: Tensor, draws: int = 1) -> tuple[Tensor, Tensor]:
         """(loss (N,), logits (N, K)): the loss is averaged over `draws` passes, the logits are the last one's."""
-        total = 0
+        total: Tensor | int = 0
         for _ in range(draws):
             logits = self(x)
             total = total + loss(logits, *labels)
-        return total / draws, logits
+        return cast(Tensor, total) / draws, logits
 
     def gradient(
         self, loss: Loss, x: Tensor, *labels: Tensor, draws: int = 1
@@ -140,13 +142,13 @@ class Passes(Counted):
 
         return self._in_pieces(work, classes, x, y)
 
-    def _in_pieces(self, work: Callable, backward: int, *rows: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def _in_pieces(self, work: Callable[..., T], backward: int, *rows: Tensor) -> T:
         """`work` on equal pieces: a small last piece would cost as much as a full one."""
         n = len(rows[0])
         size = -(-n // max(1, -(-n // self.piece)))
         done = []
 
-        def piece(which: slice) -> Tensor | tuple[Tensor, ...]:
+        def piece(which: slice) -> T:
             x, *labels = (r[which] for r in rows)
             found = work(_channels_last(x) if self.channels_last else x, *labels)
             done.append(len(x))

@@ -40,13 +40,15 @@ def fractal(n: int, height: int, width: int, decay: float, rng: Rng) -> np.ndarr
 def fog(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:
     density, decay = ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))[level]
     brightest = x.max((1, 2, 3), keepdims=True)
-    return (x + density * fractal(*x.shape[:3], decay, rng)) * brightest / (brightest + density)
+    n, height, width = x.shape[:3]
+    return (x + density * fractal(n, height, width, decay, rng)) * brightest / (brightest + density)
 
 
 def frost(x: np.ndarray, level: int, rng: Rng) -> np.ndarray:
     """The authors' weights on a drawn texture: bright veins on a dark ground (ours, for their photographs)."""
     kept, added = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))[level]
-    cloud = fractal(*x.shape[:3], 1.8, rng)
+    n, height, width = x.shape[:3]
+    cloud = fractal(n, height, width, 1.8, rng)
     veins = 1 - np.abs(2 * cloud - 1)
     return kept * x + added * (0.25 + 0.75 * veins**2)
 

@@ -46,7 +46,7 @@ def minibatch_cka(batches: Iterable[tuple[dict[str, Tensor], dict[str, Tensor]]]
         (layers of the first side, layers of the second), float64. About 1 for representations that are equal up to
         rotation and one scale, about 0 for unrelated ones; NaN for a layer that is constant.
     """
-    cross = left = right = 0
+    cross = left = right = torch.zeros((), dtype=torch.float64)
     for first, second in batches:
         a, b = kernels(first), kernels(second)
         cross = cross + torch.stack([torch.stack([hsic(k, m) for m in b]) for k in a])

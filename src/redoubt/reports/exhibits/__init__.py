@@ -1,4 +1,4 @@
-"""Every table and figure of the five papers, and what feeds it: `reports/exhibits.json`, `redoubt exhibits`.
+"""Every table and figure of the five papers, and what feeds it: `reports/exhibits.json`, `docs/exhibits.md`.
 
 One file a notebook lists them. An exhibit is made once for each study that holds its evidence; for the others a
 sentence says what is missing. Nothing here imports torch or draws: the Snakefile reads it for the names of its files.
@@ -15,7 +15,18 @@ from redoubt.reports.exhibits.pssr import EXHIBITS as PSSR
 from redoubt.reports.exhibits.uiat import EXHIBITS as UIAT
 from redoubt.reports.exhibits.validity import EXHIBITS as VALIDITY
 
-__all__ = ["ALL", "NOTEBOOKS", "Exhibit", "Held", "figures", "held", "listing", "missing", "needs_weights"]
+__all__ = [
+    "ALL",
+    "NOTEBOOKS",
+    "Exhibit",
+    "Held",
+    "figures",
+    "held",
+    "listing",
+    "missing",
+    "needs_weights",
+    "page",
+]
 
 NOTEBOOKS = {
     "overview": OVERVIEW,
@@ -80,3 +91,22 @@ def listing(studies: dict[str, Held]) -> dict:
                 }
             )
     return {"exhibits": rows, "studies": {name: content.described() for name, content in studies.items()}}
+
+
+def page(study: Held) -> str:
+    """`docs/exhibits.md`: every exhibit, made by this study or why not, a section a notebook."""
+    lines = [
+        "# Every table and figure of the papers",
+        "",
+        f"What study `{study.name}` makes of each in `reports/`, or why not. Where a paper's numbering is not public,",
+        "the exhibit has a name. Written by `redoubt schema` from `src/redoubt/reports/exhibits/`; `redoubt exhibits`",
+        "says the same of the studies that `config.yaml` names.",
+    ]
+    for notebook, exhibits in NOTEBOOKS.items():
+        lines += ["", f"## `notebooks/{notebook}.py`", ""]
+        lines += ["| paper | exhibit | shows | made, or why not |", "| --- | --- | --- | --- |"]
+        for e in exhibits:
+            why = missing(e, study)
+            made = f"not made: {why}" if why else f"`{e.file(study.name)}`"
+            lines.append(f"| {e.paper} | {e.number} | {e.title} | {made} |")
+    return "\n".join(lines) + "\n"

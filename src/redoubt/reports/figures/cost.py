@@ -54,7 +54,8 @@ def epochs(e: Evidence, runs: list[str]) -> Picture:
     counts["kind"] = "one epoch"
     figure = bars(counts, "seconds", "called", "kind", ("seconds an epoch", ""), width=5)
     axes = figure.axes[0]
-    axes.get_legend().remove()
+    if legend := axes.get_legend():
+        legend.remove()
     axes.grid(axis="x", visible=True)
     axes.grid(axis="y", visible=False)
     figure.set_size_inches(5, 0.8 + 0.3 * len(runs))

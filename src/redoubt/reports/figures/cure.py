@@ -64,8 +64,8 @@ def cure_blocks(e: Evidence) -> Picture:
     runs = e.variants(*BLOCKS)
     figure = dots(e, runs, ["clean", "worst"])
     blocks = [r for r in runs if r.startswith("block")]
-    ratio = {r: nrr(e.accuracy(r, "clean").value, e.accuracy(r, "worst").value) for r in blocks}
-    best = max(ratio, key=ratio.get)
+    ratio = {r: nrr(e.value(r, "clean"), e.value(r, "worst")) for r in blocks}
+    best = max(ratio, key=lambda r: ratio[r])
     caption = (
         "Adversarial training of some blocks of a naturally trained network, the others frozen (U-b updates the blocks "
         f"in b); bars are 95 % intervals over images and seeds; {e.behind(runs)}."

@@ -94,7 +94,7 @@ def cure_smallest(e: Evidence) -> Picture:
         radii[label(run)] = radius
         rows.append((label(run), [pixels(v) for v in images]))
     figure = strip(rows, [f"class {int(v)}" for v in y])
-    for line, radius in zip(np.reshape(figure.axes, (len(rows), -1))[1:], radii.values(), strict=True):
+    for line, radius in zip(np.array(figure.axes).reshape(len(rows), -1)[1:], radii.values(), strict=True):
         for axes, r in zip(line, radius, strict=True):
             axes.set_xlabel(f"{r:.3f}", fontsize="x-small", labelpad=1)
     figure.set_size_inches(0.9 * len(y) + 0.8, 1.15 * len(rows))

@@ -114,6 +114,13 @@ class Evidence:
             ci = paired_difference(bits, np.zeros_like(bits), draws=500)
         return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
 
+    def value(self, run: str, attack: str) -> float:
+        """Accuracy in percent under an attack that the variant faced."""
+        found = self.accuracy(run, attack)
+        if found is None:
+            raise KeyError(f"{run} did not face {attack}")
+        return found.value
+
     def compare(self, run: str, base: str, attack: str) -> str:
         """`UIAT minus PGD-AT under worst: +1.2 [-0.3, 2.7] points, not told apart (3 seeds, n = 500)`."""
         d = comparisons.difference(self.rows([run], [attack]), self.rows([base], [attack]))

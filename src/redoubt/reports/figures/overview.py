@@ -25,7 +25,7 @@ def adaptive_protocol(e: Evidence) -> Picture:
         "range), each through its adaptive view; the worst case is taken image by image. Bars are 95 % intervals: "
         f"bootstrap over images and seeds, Wilson where there is one seed; {e.behind(runs)}."
     )
-    ranked = sorted(runs, key=lambda r: -e.accuracy(r, "worst").value)
+    ranked = sorted(runs, key=lambda r: -e.value(r, "worst"))
     best, second = ranked[0], ranked[1] if len(ranked) > 1 else ranked[0]
     return Picture(
         dots(e, runs, attacks), caption, f"{e.compare(best, second, 'worst')}, the two that stand highest."
@@ -70,7 +70,7 @@ def training_curves(e: Evidence) -> Picture:
         f"the lowest to the highest; study {e.study}, {e.seeds(runs)}. No test image is seen here."
     )
     fell = {r: overfitted(e, r) for r in runs}
-    most = max(fell, key=fell.get)
+    most = max(fell, key=lambda r: fell[r])
     return Picture(
         figure, caption,
         f"{label(most)} loses most from its best epoch to its last, {fell[most]:.1f} points under PGD (mean "

@@ -30,8 +30,7 @@ def by_knowledge(e: Evidence, words: dict[str, str], order, subject: str, what: 
         range(len(present)), [called(a).replace("_", " ") for a in present], rotation=45, ha="right"
     )
     caption = f"{what}; {e.behind(runs)}, fewer where an attack is slow."
-    known = {a: e.accuracy(subject, a) for a in present if a != "clean"}
-    known = {a: ci.value for a, ci in known.items() if ci}
-    least, low = next(iter(known)), min(known, key=known.get)
+    known = {a: ci.value for a in present if a != "clean" and (ci := e.accuracy(subject, a))}
+    least, low = next(iter(known)), min(known, key=lambda a: known[a])
     found = f"{words[subject]} keeps {known[least]:.1f} % under {least} and {known[low]:.1f} % under {low}"
     return Picture(figure, caption, f"{found}, the strongest here.")

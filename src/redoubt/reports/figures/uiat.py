@@ -95,7 +95,7 @@ def ablation(e: Evidence, runs: list[str], base: str, what: str) -> Picture:
     picture = dots(e, runs, ["clean", "worst"])
     caption = f"{what}; bars are 95 % intervals over images and seeds; {e.behind(runs)}."
     others = [r for r in runs if r != base]
-    gap = lambda r: abs(e.accuracy(r, "worst").value - e.accuracy(base, "worst").value)
+    gap = lambda r: abs(e.value(r, "worst") - e.value(base, "worst"))
     found = (
         f"furthest from {label(base)}: {e.compare(max(others, key=gap), base, 'worst')}." if others else ""
     )

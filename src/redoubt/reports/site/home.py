@@ -37,6 +37,7 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
     runs = [r for r in evidence.runs if r.study == study]
     data = runs[0].seeds[0].record["data"]
     threat = runs[0].seeds[0].record["threat"]
+    ranked = sorted(means, key=lambda d: means[d], reverse=True)
     return {
         "name": study,
         "data": data["name"],
@@ -44,7 +45,7 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
         "threat": f"{threat['norm']}, eps {threat['eps']:.4g}",
         "runs": len(runs),
         "seeds": sorted({s.seed for r in runs for s in r.seeds}),
-        "defenses": [_defense(study, d, tidy, data["n"]) for d in sorted(means, key=means.get, reverse=True)],
+        "defenses": [_defense(study, d, tidy, data["n"]) for d in ranked],
     }
 
 

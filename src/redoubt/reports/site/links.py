@@ -33,8 +33,8 @@ class Links:
     """Knows every run's page and what can be pointed at on it."""
 
     def __init__(self, runs: list[Run]):
-        self.pages = {(r.study, r.defense, r.variant): r.page for r in runs}
-        self.attacks = {
+        self.pages: dict[tuple[str, ...], str] = {(r.study, r.defense, r.variant): r.page for r in runs}
+        self.attacks: dict[tuple[str, ...], set[str]] = {
             (r.study, r.defense, r.variant): {e["name"] for s in r.seeds for e in s.record["evaluations"]}
             | {"worst"}
             for r in runs
@@ -67,7 +67,7 @@ class Links:
 
     def _mark(self, table: str, row: dict[str, str], column: str, key: tuple[str, ...]) -> str:
         for name in (column, row.get("name"), row.get("attack")):
-            if name in self.attacks[key]:
+            if name and name in self.attacks[key]:
                 return anchor("attack", name)
         if row.get("check"):
             return anchor("check", row["check"])
