@@ -32,8 +32,12 @@ def normal_start(x: Tensor, deviation: float, generator: torch.Generator | None)
     return x + deviation * torch.empty_like(x).normal_(generator=generator)
 
 
-def step(z: Tensor, gradient: Tensor, x: Tensor, norm: str, eps: float, size: float) -> Tensor:
-    """One ascent step from z (descent for a negative `size`), projected on the eps-ball of x and on [0, 1]."""
+def step(z: Tensor, gradient: Tensor, x: Tensor, norm: str, eps: float, size: float | Tensor) -> Tensor:
+    """One ascent step from z (descent for a negative `size`), projected on the eps-ball of x and on [0, 1].
+
+    Args:
+        size: of the step, for all or (N, 1, 1, 1) for each.
+    """
     if norm == "linf":
         z = z + size * gradient.sign()
         return torch.minimum(torch.maximum(z, x - eps), x + eps).clamp(0, 1)
