@@ -11,6 +11,7 @@ import torch
 
 from redoubt import data
 from redoubt.config import Run, load_study, resolve
+from tests.small_models import robust_model, robust_models, undefended_model  # noqa: F401 (fixtures)
 
 REPO = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)

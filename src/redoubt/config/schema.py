@@ -20,6 +20,8 @@ def _number(value: object) -> object:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Radius = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
 
 
 class Sourced(Strict):
@@ -65,15 +67,28 @@ class Training(Strict):
     schedule: Literal["constant", "step", "cosine", "one_cycle"] = Field(
         "step", description="of the learning rate"
     )
-    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.5, 0.75), description="share of the steps after which `step` decays the rate"
+    milestones: tuple[Share, ...] = Field(
+        (0.5, 0.75), description="share of the steps after which `step` decays the rate, e.g. 74/76"
     )
-    gamma: float = Field(0.1, gt=0, le=1, description="factor of each decay")
+    gamma: Factor | tuple[Factor, ...] = Field(
+        0.1, description="factor of each decay; a list has one for each"
+    )
+    peak: Share = Field(0.4, description="share of the steps after which `one_cycle` is at `lr`")
+    peak_momentum: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="momentum of SGD at that peak, from which it moves back as the rate falls",
+    )
     warmup_epochs: float = Field(
         0, ge=0, description="epochs in which the attack's radius grows from 0 to eps"
     )
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay of the averaged weights that are evaluated"
+    )
+    ema_warmup: bool = Field(
+        False,
+        description="the averaged weights decay by (1 + step) / (10 + step) while that is less than ema",
     )
     augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
     precision: Literal["float32", "bf16", "auto"] = Field(
@@ -93,6 +108,12 @@ class Training(Strict):
         if list(value) != sorted(set(value)):
             raise ValueError("milestones must grow")
         return value
+
+    @model_validator(mode="after")
+    def _one_factor_each(self) -> "Training":
+        if isinstance(self.gamma, tuple) and len(self.gamma) != len(self.milestones):
+            raise ValueError("gamma must be one factor, or one for each of the milestones")
+        return self
 
 
 class Architecture(Strict):

@@ -20,7 +20,7 @@ _REGISTRY = {
     "fgsm_rs": ("redoubt.defenses.single_step", "FgsmRs"),
     "n_fgsm": ("redoubt.defenses.single_step", "NFgsm"),
     "cure": ("redoubt.defenses.cure", "Cure"),
-    "cure_eff": ("redoubt.defenses.cure", "CureEff"),
+    "cure_eff": ("redoubt.defenses.cure_eff", "CureEff"),
     "purifier": ("redoubt.defenses.purifier", "Purifier"),
     "atop": ("redoubt.defenses.atop", "Atop"),
     "atop_transfer": ("redoubt.defenses.atop", "AtopTransfer"),

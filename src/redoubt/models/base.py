@@ -96,6 +96,13 @@ class Classifier(nn.Module):
             x = stage(x)
         return x.flatten(1)
 
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """What each stage gives of [0, 1] pixels, by its name; the last of them, flattened, is `features`."""
+        x, found = self.normalize(x), {}
+        for name, stage in self.stages.items():
+            x = found[name] = stage(x)
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, num_classes) of [0, 1] pixels (N, C, H, W)."""
         return self.head(self.features(x))
@@ -106,10 +113,33 @@ class Classifier(nn.Module):
 
 
 class Pool(nn.Module):
-    """The mean over all positions: (N, C, H, W) -> (N, C).
+    """The mean over all positions: (N, C, H, W) -> (N, C), or over windows: -> (N, C, H / window, W / window).
 
     Not nn.AdaptiveAvgPool2d, whose backward pass on CUDA has no deterministic version.
+
+    Args:
+        window: side of the windows that are averaged apart, None for one mean.
     """
 
+    def __init__(self, window: int | None = None):
+        super().__init__()
+        self.window = window
+
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
+        if self.window is None:
+            return x.mean((2, 3))
+        return x.unflatten(3, (-1, self.window)).unflatten(2, (-1, self.window)).mean((3, 5))
+
+
+def windows(side: int, window: int | None) -> int:
+    """How many means a channel `Pool(window)` gives of maps of this side.
+
+    Raises:
+        RedoubtError: the maps are no whole number of windows wide.
+    """
+    if window is None:
+        return 1
+    if window < 1 or side % window:
+        allowed = [None, *(w for w in range(1, side + 1) if side % w == 0)]
+        raise RedoubtError(f"the last maps are {side}x{side}", key="window", value=window, allowed=allowed)
+    return (side // window) ** 2

@@ -11,7 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from redoubt.attacks.core.engine import Counted, Model, T, batched, check_logits
+from redoubt.attacks.core.checked_input import Model, check_logits
+from redoubt.attacks.core.engine import Counted, T, answer, batched, slope
 
 # Pixels of a piece. On a CPU the activations of such a piece stay in a cache; on a GPU it is what fills the card
 # without filling its memory. Measured on one thread of an AMD EPYC 9005 on 32x32 images, against 256 at once: in
@@ -66,7 +67,7 @@ class Passes(Counted):
         `PROBED` images); a model that views its activations flat, or draws at random, stays with plain arrays.
 
         Raises:
-            RedoubtError: see `engine.check_logits`.
+            RedoubtError: see `checked_input.check_logits`.
         """
         try:
             logits = self(x).clone()
@@ -123,15 +124,15 @@ class Passes(Counted):
         def work(piece: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             piece = piece.detach().requires_grad_()
             with torch.enable_grad():
-                logits = self.model(piece)
+                logits = answer(self.model, piece)
                 each = loss(logits, *labels)
-                (gradient,) = torch.autograd.grad(each.sum(), piece)
+                gradient = slope(each.sum(), piece)
             return each.detach(), gradient.contiguous(), logits.detach()
 
         value, gradient, logits = self._in_pieces(work, 1, x, *labels)
         for _ in range(draws - 1):
-            more, slope, logits = self._in_pieces(work, 1, x, *labels)
-            value, gradient = value + more, gradient + slope
+            more, other, logits = self._in_pieces(work, 1, x, *labels)
+            value, gradient = value + more, gradient + other
         return (value, gradient, logits) if draws == 1 else (value / draws, gradient / draws, logits)
 
     def jacobian(self, x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -140,10 +141,10 @@ class Passes(Counted):
         def work(piece: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             piece = piece.detach().requires_grad_()
             with torch.enable_grad():
-                logits = self.model(piece)
+                logits = answer(self.model, piece)
                 gaps = logits - logits.gather(1, y[:, None])
                 sums = gaps.sum(0).unbind()
-            slopes = [torch.autograd.grad(each, piece, retain_graph=True)[0] for each in sums]
+            slopes = [slope(each, piece, retain_graph=True) for each in sums]
             return gaps.detach(), torch.stack(slopes, 1)
 
         return self._in_pieces(work, classes, x, y)
