@@ -36,7 +36,8 @@ def _measured(network: str, shape: tuple[int, int, int], images: int, device: st
             chosen["name"], num_classes=classes, in_channels=channels, image_size=side, **chosen["options"]
         )
         x = torch.rand(images, channels, side, side)
-    model, x = (v.to(device).to(memory_format=torch.channels_last) for v in (model, x))
+    model = model.to(device).to(memory_format=torch.channels_last)
+    x = x.to(device).contiguous(memory_format=torch.channels_last)
     best = {False: float("inf"), True: float("inf")}
     with evaluating(model):
         for bf16 in (False, True) * TURNS:
