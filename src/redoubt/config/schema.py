@@ -35,11 +35,16 @@ class Data(Strict):
     """Which images a study uses."""
 
     name: str = Field(description="a data set that `redoubt prepare` knows")
-    validation: int = Field(ge=1, description="images held out of the training set to select the checkpoint")
+    validation: int = Field(
+        ge=0,
+        description="images held out of the training set to select the checkpoint; 0 where none is trained",
+    )
     test: int | None = Field(
         None, ge=1, description="images held out for attacks, where the maker has no test set"
     )
-    train: int | None = Field(None, ge=1, description="use only this many training images")
+    train: int | None = Field(
+        None, ge=0, description="use only this many training images; 0 where nothing is trained"
+    )
     image_size: int | None = Field(None, ge=8, description="side in pixels, where the maker's images vary")
 
 
