@@ -151,6 +151,31 @@ class Evaluation(Strict):
     attacks: dict[Annotated[str, Field(pattern=NAME)], AttackSpec] = Field(description="name: attack")
 
 
+class Weights(Strict):
+    """Published weights: fetched by their hash, in the mirror first."""
+
+    url: str = Field(pattern="^https?://", description="where the file's makers publish it")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file's bytes")
+    file: str = Field(pattern=r"^[\w.-]+$", description="its name in the folder `weights` of a mirror")
+    source: str = Field(min_length=3, description="whose they are, and their licence")
+
+
+class Bound(Strict):
+    """A published robust accuracy, under the study's threat."""
+
+    robust: float = Field(ge=0, le=100, description="robust accuracy in percent, as printed")
+    images: int = Field(ge=1, description="of how many of the first test images")
+    by: str = Field(min_length=2, description="the verifier or the attack")
+    source: str = Field(min_length=3, description="where it stands")
+
+
+class Published(Strict):
+    """What is known of published weights."""
+
+    proven: Bound | None = Field(None, description="no attack can report less")
+    attacked: Bound | None = Field(None, description="what the strongest published attack leaves")
+
+
 class VariantSpec(Strict):
     """One cell of a defense's ablation grid: what differs from the study."""
 
@@ -160,6 +185,8 @@ class VariantSpec(Strict):
     architecture: Architecture | None = Field(None, description="another classifier than the study's")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(None, description="default: the study's")
     starts_from: str | None = Field(None, description="defense/variant whose checkpoint is the start")
+    weights: Weights | None = Field(None, description="of the defense `external`: what is fetched")
+    published: Published | None = Field(None, description="of the defense `external`: what others found")
 
     @field_validator("seeds")
     @classmethod
@@ -199,7 +226,7 @@ class Study(Strict):
     data: Data
     architecture: Architecture
     threat: Threat
-    training: Training
+    training: Training | None = Field(None, description="needed where anything is trained")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(description="training seeds")
     evaluation: Evaluation
     defenses: dict[str, DefenseSpec] = Field(description="defense: its variants")
@@ -223,7 +250,9 @@ class Config(Strict):
     """`config.yaml`: what is run and where things lie."""
 
     studies: dict[str, StudyChoice] = Field(description="study: how deep it is re-run")
-    mirror: str | None = Field(None, description="folder that is looked at before the network for data sets")
+    mirror: str | None = Field(
+        None, description="folder that is looked at before the network for data sets and published weights"
+    )
 
     @model_validator(mode="after")
     def _some(self) -> "Config":

@@ -1,4 +1,4 @@
-"""The files that images and published weights are read from: found in the mirror folder or downloaded, always checked."""
+"""The files of data sets and published weights: found in the mirror folder or downloaded, and always checked."""
 
 import gzip
 import hashlib
@@ -97,7 +97,7 @@ class Files:
             urls: where its maker publishes it, tried in turn.
             checksum: what its maker (or torchvision) says its md5 or its sha256 is.
             folders: where in the mirror it may be, besides the usual places.
-            inside: sha256 of what a gzip'd file holds; a mirror's copy of the same bytes, compressed otherwise, will do.
+            inside: sha256 of what a gzip'd file holds; the mirror's copy may be compressed otherwise.
 
         Raises:
             RedoubtError: the mirror's copy is damaged, or no good copy could be had.
