@@ -21,6 +21,7 @@ class External(Defense[Classifier]):
         file: str = hyper(..., "the study: its name in the folder `weights` of a mirror")
 
     params: Params
+    paper = "published"
     trained = False
 
     def fetch(self, files: Files) -> Path:

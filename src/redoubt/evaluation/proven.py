@@ -26,7 +26,7 @@ def below_what_is_proven(
     if proven is None:
         return None
     n, safe = proven["images"], least(proven)
-    faced = [e for e in evaluations if _inside(e, threat)]
+    faced = [e for e in evaluations if inside(e, threat)]
     broken = np.zeros(n, bool)
     for e in faced:
         bits = correct(e)[:n]
@@ -44,8 +44,9 @@ def least(bound: dict[str, Any]) -> int:
     return max(0, math.ceil(bound["images"] * (bound["robust"] - PRINTED) / 100 - 1e-9))
 
 
-def _inside(e: Evaluation, threat: dict[str, Any]) -> bool:
+def inside(e: Evaluation, threat: dict[str, Any]) -> bool:
+    """Whether an evaluation's points lie in the ball of a threat: what is proven of it, is proven of them."""
     if e["attack"] == NATURAL:
         return True
-    inside = e["norm"] == threat["norm"] and e["eps"] <= threat["eps"] * (1 + 1e-6)
-    return inside and e["attack"] not in NO_BALL
+    small = e["norm"] == threat["norm"] and e["eps"] <= threat["eps"] * (1 + 1e-6)
+    return small and e["attack"] not in NO_BALL

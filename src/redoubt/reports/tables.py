@@ -15,7 +15,7 @@ from redoubt.claims import report as verdicts
 from redoubt.evaluation import check_table
 from redoubt.records import results
 from redoubt.records.files import read_json, read_record, write_whole
-from redoubt.reports import comparisons, paper_tables
+from redoubt.reports import comparisons, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
 
 COMPARED = (
@@ -72,6 +72,8 @@ def training_table(records: list[dict]) -> pd.DataFrame:
     """What each run's training selected."""
     rows = []
     for r in records:
+        if not r["history"]:
+            continue  # published weights
         best, last = r["history"][r["best_epoch"]], r["history"][-1]
         rows.append(
             {
@@ -139,6 +141,7 @@ def build(
             checks_table(checks),
             sources,
         ),
+        Table("published", published.CAPTION, published.table(result_files), sources),
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
     ]
     if record_files:

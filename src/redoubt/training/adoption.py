@@ -1,4 +1,4 @@
-"""Published weights in the place of a training: fetched, checked, converted to a checkpoint and a record like any other."""
+"""Published weights in the place of a training: fetched, checked, kept as a checkpoint and record like any other."""
 
 import math
 import os
