@@ -28,12 +28,12 @@ def above_the_truth(e: Evidence) -> Picture:
     panels[-1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
     sns.despine(figure, left=True)
     norm, eps = e.threat
-    images = sorted({of_images(record) for record in records.values()})
+    n = " and ".join(map(str, sorted({of_images(record) for record in records.values()})))
     caption = (
         f"Robust accuracy of published weights under each of our attacks ({norm}, radius {eps:.3g} of the pixel "
         "range), beside what is proven and what the strongest published attack left. The number at a point is how far "
-        "above the proof it stops, or above the published attack where nothing is proven. A hollow point is of fewer images than "
-        f"the published numbers and has none; study {e.study}, n = {' and '.join(map(str, images))} test images."
+        "above the proof it stops, or above the published attack where nothing is proven. A hollow point is of fewer "
+        f"images than the published numbers and has none; study {e.study}, n = {n} test images."
     )
     return Picture(figure, caption, " ".join(_found(run, records[run], found[run]) for run in runs))
 
