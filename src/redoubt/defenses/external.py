@@ -40,7 +40,8 @@ class External(Defense[Classifier]):
         constants = {
             name: tensor for name, tensor in model.state_dict().items() if name.startswith("normalize.")
         }
-        return weights.load_into(model, {**constants, **ours}, path)
+        weights.load_into(model, {**constants, **ours}, path)
+        return model
 
     def _renamed(self, name: str) -> str:
         known = models.published_names(self.architecture["name"])

@@ -226,8 +226,8 @@ class Evaluator:
         """Whether these numbers can be believed: from the bits, and from probes of the deployed model."""
         found = checks.from_evaluations(rows, self.dataset.info.num_classes)
         if published := self.run.of.published:
-            threat = self.study.threat.model_dump()
-            found += filter(None, [below_what_is_proven(rows, published["proven"], threat)])
+            of = self.study.threat.model_dump()
+            found += filter(None, [below_what_is_proven(rows, published["proven"], of)])
         # Whether a gradient can be trusted is asked of the defense, not of each seed.
         if not named(self.study.evaluation.probes, self.run.of.name) or self.run.seed != self.run.of.seeds[0]:
             return found

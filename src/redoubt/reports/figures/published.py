@@ -53,8 +53,8 @@ def _panel(axes: Axes, record: dict[str, Any], rows: list[Attacked]) -> None:
             axes.plot(*zip(*at, strict=True), "o", ms=6, mfc=face, mec=colours[0], lw=0, label=name, zorder=3)
     for i, a in enumerate(rows):
         if (gap := above(record, a)) is not None:
-            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 7}
-            axes.annotate(f"{gap:+.1f}", (a.robust, i), **place)
+            words, at_point = f"{gap:+.1f}", (a.robust, i)
+            axes.annotate(words, at_point, xytext=(7, 0), textcoords="offset points", va="center", fontsize=7)
     axes.set_yticks(range(len(rows)), [called(a.name) for a in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.15)
