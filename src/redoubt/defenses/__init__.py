@@ -31,6 +31,7 @@ _REGISTRY = {
     "afkd": ("redoubt.defenses.afkd", "Afkd"),
     "rift": ("redoubt.defenses.rift", "Rift"),
     "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
+    "external": ("redoubt.defenses.external", "External"),
 }
 
 

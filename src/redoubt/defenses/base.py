@@ -89,6 +89,7 @@ class Defense(Generic[M]):
     paper: ClassVar[str | None] = None
     Params: ClassVar[type[Strict]] = NoParams
     starts_from: ClassVar[str | None] = None
+    trained: ClassVar[bool] = True  # False where the weights are fetched
     selects_on: ClassVar[str] = "robust"
     random: ClassVar[bool] = False
     graphs: ClassVar[bool] = True  # False where a step goes back through one graph twice: no CUDA graphs
