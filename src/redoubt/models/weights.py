@@ -94,7 +94,12 @@ def _some(names: list[str]) -> str:
 
 
 def _by_torch(content: bytes) -> bool:
-    """Written by `torch.save`: a zip archive, or the plain pickle of its old format."""
+    """Written by `torch.save`: a zip archive, or the plain pickle of its old format.
+
+    The header of safetensors begins with its length, whose first byte may be that of a pickle.
+    """
+    if content[8:9] == b"{" and int.from_bytes(content[:8], "little") < len(content):
+        return False
     return content[:1] == b"\x80" or zipfile.is_zipfile(io.BytesIO(content))
 
 
