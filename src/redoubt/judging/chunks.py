@@ -52,7 +52,7 @@ class Store:
         made = make()
         if self.folder:
             held = io.BytesIO()
-            arrays = {"distance": made.distance, "kept": made.kept, "points": made.points}
+            arrays: dict[str, Any] = {"distance": made.distance, "kept": made.kept, "points": made.points}
             np.savez(held, mark=np.array(self.mark), rows=np.array(json.dumps(made.rows)), **arrays)
             write_whole(self._path(name), held.getvalue())
         return made, True

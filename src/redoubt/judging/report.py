@@ -98,7 +98,7 @@ class Examples:
         Args:
             adversarial: adds `image`, the images that fell, and `x_adv`, what they fell to.
         """
-        arrays = {"label": self.label, "sha256": self.sha256, "fell_to": self.fell_to}
+        arrays: dict[str, Any] = {"label": self.label, "sha256": self.sha256, "fell_to": self.fell_to}
         arrays |= {f"correct_{name}": bits for name, bits in self.correct.items()}
         arrays |= {f"distance_{name}": d for name, d in self.distance.items() if name != "clean"}
         if adversarial:

@@ -2,26 +2,19 @@
 
 import contextlib
 import copy
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from redoubt.attacks.core.engine import from_probabilities
 from redoubt.attacks.core.eot import is_random
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.checks import check
-from redoubt.models.base import STATISTICS
-from redoubt.statistics.intervals import mcnemar
+from redoubt.judging.normalization import input_scale
 
-LOOKED_AT = 256  # images that decide about the scale of the input; ours
-GAIN = 0.05  # ours: so much more accuracy on other pixels is no luck, if the paired test says so too
-SURE = 0.001
-FEW = 8
+FEW = 8  # images of which the answers are looked at
 
 
 @dataclass(frozen=True)
@@ -113,8 +106,8 @@ def look(given: Any, x: Tensor, y: Tensor) -> Subject:
             "The model draws at random: two passes over the same images differ. It is attacked through averages of "
             "draws (EOT, AutoAttack's `rand`) and judged by fresh predictions."
         )
-    line = _scale(model, x[:LOOKED_AT], y[:LOOKED_AT], remarks)
-    return Subject(model, given, random, classes, remarks, [line])
+    line, said = input_scale(model, x, y)
+    return Subject(model, given, random, classes, [*remarks, *said], [line])
 
 
 def _single(model: nn.Module, remarks: list[str]) -> nn.Module:
@@ -175,50 +168,3 @@ def _checked(logits: Tensor, n: int, y: Tensor) -> int:
             allowed=f"0 to {logits.shape[1] - 1}",
         )  # fmt: skip
     return logits.shape[1]
-
-
-def _normalizations(x: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(name, mean, standard deviation) of the normalizations that a model may have been trained with."""
-    column = lambda values: torch.tensor(values, device=x.device).view(1, -1, 1, 1)
-    yield "to [-1, 1]", column([0.5]), column([0.5])
-    yield (
-        "by these images' own statistics",
-        x.mean((0, 2, 3), keepdim=True),
-        x.std((0, 2, 3), keepdim=True) + 1e-6,
-    )
-    for name, (mean, std) in STATISTICS.items():
-        if len(mean) == x.shape[1]:
-            yield f"of {name}", column(mean), column(std)
-
-
-def _scale(model: nn.Module, x: Tensor, y: Tensor, remarks: list[str]) -> dict:
-    """Whether other pixels than those in [0, 1] are what the model was trained on: a check of the record.
-
-    A model that normalizes twice answers better where one normalization is undone before it, one that lacks its own
-    where it is done.
-    """
-    right = lambda pixels: (_ask(model, pixels).argmax(1) == y).cpu().numpy()
-    plain = right(x)
-    best, said = (0.0, 1.0), ""
-    for name, mean, std in _normalizations(x):
-        for pixels, what in (
-            (x * std + mean, f"normalizes twice ({name})"),
-            ((x - mean) / std, f"lacks a normalization ({name})"),
-        ):
-            other = right(pixels)
-            gain, p = float(np.mean(other) - np.mean(plain)), mcnemar(other, plain)
-            if p < SURE and gain > best[0]:
-                best, said = (gain, p), what
-    found = best[0] > GAIN
-    layers = sum(bool(re.search(r"normali[sz]e", type(m).__name__, re.I)) for m in model.modules())
-    if found:
-        remarks.append(
-            f"The model seems to be fed other pixels than it was trained on: it {said}. On those its accuracy is "
-            f"{100 * best[0]:.1f} points higher, on {len(x)} images."
-        )
-    elif layers > 1:
-        remarks.append(
-            f"The model holds {layers} normalization layers; its accuracy does not say that one is too many."
-        )
-    why = f"accuracy gained where the pixels are normalized or one normalization is undone, {len(x)} images"
-    return check("judge_input_scale", best[0], GAIN, not found, f"{why}; it {said}" if said else why)

@@ -54,13 +54,13 @@ def check_names(stated: list[Stated], rows: dict[str, str]) -> None:
     """Refuses a number under an attack that the suite does not hold, before hours are spent.
 
     Args:
-        rows: name of a row: its attack.
+        rows: name of a row: its attack, `clean` among them.
     """
-    allowed = ["clean", *rows, "worst"]
+    allowed = [*rows, "worst"]
     for s in stated:
         if s.attack not in {*allowed, *rows.values()}:
             raise RedoubtError(
-                "this suite has no such attack", key="claims", value=s.attack, allowed=allowed,
+                "this model does not face such an attack in this suite", key="claims", value=s.attack, allowed=allowed,
                 nearest=nearest(s.attack, allowed),
             )  # fmt: skip
 
@@ -100,6 +100,6 @@ def _judged(
         why = f"without the flag: {word} ({why}); failed: {', '.join(failed)}"
         word = FLAGGED
     return {
-        "stated": s.percent, "attack": s.attack, "tolerance": s.tolerance, "ours": round(ours.value, 4),
-        "interval": [round(ours.low, 4), round(ours.high, 4)], "n": n, "verdict": word, "why": why,
+        "stated": s.percent, "attack": s.attack, "tolerance": s.tolerance, "ours": round(float(ours.value), 4),
+        "interval": [round(float(ours.low), 4), round(float(ours.high), 4)], "n": n, "verdict": word, "why": why,
     }  # fmt: skip
