@@ -6,7 +6,7 @@
 May import: reports and what lies below it.
 """
 
-from redoubt.judging.judge import judge
+from redoubt.judging.judgment import judge
 from redoubt.judging.report import Report
 
 __all__ = ["Report", "judge"]

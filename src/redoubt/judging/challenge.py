@@ -285,12 +285,8 @@ class _Challenged:
     def _npz(self) -> bytes:
         held = io.BytesIO()
         named = hashes((255 * self.x[self.images]).round().byte().cpu().numpy())
-        arrays_ = {
-            "x_adv": self.points.cpu().numpy(),
-            "image": self.images.cpu().numpy(),
-            "sha256": np.array(named),
-        }
-        np.savez_compressed(held, **arrays_)
+        where = self.images.cpu().numpy()
+        np.savez_compressed(held, x_adv=self.points.cpu().numpy(), image=where, sha256=np.array(named))
         return held.getvalue()
 
 

@@ -14,7 +14,7 @@ from redoubt.config import load_config
 from redoubt.errors import RedoubtError
 from redoubt.judging import images as of_images
 from redoubt.judging import loading, suites, verdicts
-from redoubt.judging.judge import Settings, run
+from redoubt.judging.judgment import Settings, run
 from redoubt.judging.report import Report
 
 

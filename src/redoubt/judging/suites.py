@@ -74,11 +74,13 @@ def _plan(suite: str, subject: Subject, norm: str) -> Plan:
 
 def cost(spec: AttackSpec) -> float:
     """Passes an image, roughly: what a share of the work is measured by until it is known."""
-    settings = {k: v for k, v in attacks.parameters(spec.attack).items() if isinstance(v, int | float)}
+    settings: dict[str, Any] = {
+        k: v for k, v in attacks.parameters(spec.attack).items() if isinstance(v, int | float)
+    }
     settings |= spec.params
     if spec.attack in ("screen", "autoattack"):
         stages = {"screen": 400, "standard": 3000, "rand": 8000, "plus": 15000}
-        return stages[settings.get("version", "screen")]
+        return stages[str(settings.get("version", "screen"))]
     if spec.attack == "square":
         return settings.get("queries") or 5000
     rounds = max(settings.get("restarts") or 1, settings.get("targets") or 1) * (settings.get("eot") or 1)

@@ -20,10 +20,14 @@ SHOWN = 8  # fallen images on the page
 class Fallen(Protocol):
     """What the page shows of single images; `judging.report.Examples` has it."""
 
-    fell_to: np.ndarray
-    image: np.ndarray
-    adversarial: np.ndarray
-    original: np.ndarray
+    @property
+    def fell_to(self) -> np.ndarray: ...
+    @property
+    def image(self) -> np.ndarray: ...
+    @property
+    def adversarial(self) -> np.ndarray: ...
+    @property
+    def original(self) -> np.ndarray: ...
 
 
 def page(

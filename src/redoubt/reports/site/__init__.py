@@ -33,8 +33,8 @@ def write(reports: Path, result_files: list[Path], record_files: list[Path]) -> 
         write_whole(reports / copy_of(seed), seed.file.read_bytes())
         if seed.training_file:
             write_whole(reports / copy_of(seed, "training"), seed.training_file.read_bytes())
-        for path in challenges.files(seed.file):
-            write_whole(reports / copy_of(seed, "challenges", path.name), path.read_bytes())
+        for sent in challenges.files(seed.file):
+            write_whole(reports / copy_of(seed, "challenges", sent.name), sent.read_bytes())
     for path, text in pages.render(evidence):
         write_whole(reports / path, text.encode())
     crate.write(evidence)

@@ -140,7 +140,7 @@ class _Judged:
         clean = AttackSpec(attack="none", eps=0.0, norm=settings.norm, draws=DRAWS)
         self.specs = {"clean": clean, **self.attacked}
         used = {attacks.module_of(s.attack) for s in self.specs.values()}
-        self.modules = code_modules("redoubt.judging.judge", *sorted(used))
+        self.modules = code_modules("redoubt.judging.judgment", *sorted(used))
         self.weights = _weights(source.model)
         self.store = Store(out / "partial" if out else None, self._mark())
 
