@@ -174,6 +174,7 @@ rule audit_variant:
 rule judge_claims:
     input:
         results=dag.all_results(),
+        challenges=dag.challenges(),
         records=dag.all_records(),
         claims=sorted(str(path) for path in Path(CLAIMS).glob("*.yaml")),
     output:
@@ -195,6 +196,7 @@ rule judge_claims:
 rule make_tables:
     input:
         results=dag.all_results(),
+        challenges=dag.challenges(),
         records=dag.all_records(),
         exhibits="reports/exhibits.json",
         claims="reports/claims.json",
@@ -240,6 +242,7 @@ for notebook, figures in dag.figures().items():
             exhibits="reports/exhibits.json",
             tables="reports/all_tables",
             results=dag.all_results(),
+            challenges=dag.challenges(),
             records=dag.all_records(),
             weights=dag.analyzed(notebook),
         output:
@@ -295,6 +298,7 @@ rule write_site:
         rules.list_figures.output,
         exhibits="reports/exhibits.json",
         results=dag.all_results(),
+        challenges=dag.challenges(),
         records=dag.all_records(),
         fidelity=sorted(str(path) for path in Path(FIDELITY).glob("*.yaml")),
     output:

@@ -41,7 +41,7 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     """
     started = time.time()
     study, variant = find_run(root, run)
-    recorded = {s: results.read(_result(root, variant.run(s))) for s in seeds}
+    recorded = {s: results.read(_result(root, variant.run(s)), challenged=False) for s in seeds}
     needed = needs(study, variant, seeds)
     trained = {r.path: weights_record(root, r) for r in needed}
     dataset = data.load(root / "data" / study.name)
@@ -56,7 +56,7 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     audited = {s: results.read(path_of(where, variant.run(s))) for s in seeds}
     anew = {path: weights_record(where, r) for path, r in zip(trained, needed, strict=True)}
     found = compare(recorded, audited, trained, anew)
-    tidy = [results.frame([path_of(at, variant.run(s)) for s in seeds]) for at in (root, where)]
+    tidy = [results.frame([path_of(at, variant.run(s)) for s in seeds], False) for at in (root, where)]
     found["evaluations"] = differences.evaluations(*tidy)
     word, why = differences.verdict(found)
     report = {
@@ -119,7 +119,7 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         RedoubtError: a file is not what its record says, or the two records speak of different weights.
     """
     kept, result = Checkpoints(root, run), path_of(root, run)
-    judged = results.read(result) if result.is_file() else None
+    judged = results.read(result, challenged=False) if result.is_file() else None
     record = kept.record() if kept.record_file.is_file() else None
     hashed = (
         {f"{which}.safetensors": c["sha256"] for which, c in judged["checkpoints"].items()} if judged else {}

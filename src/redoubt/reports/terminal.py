@@ -130,6 +130,8 @@ def attacks(records: list[dict[str, Any]]) -> Table:
     for name, e in rows.items():
         found = [next((x for x in r["evaluations"] if x["name"] == name), None) for r in records]
         what = f"{e['attack']} on {e['checkpoint']}" + ("" if e["role"] == "main" else f", {e['role']}")
+        if told := e["info"].get("challenge"):
+            what += f" by {told['by']}"
         table.add_row(name, what, f"{e['norm']} {e['eps']:.4g}", str(e["n"]), *[_share(x) for x in found])
     return table
 

@@ -10,6 +10,7 @@ from redoubt.config.fingerprints import attack_code, code_fingerprint, training_
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import evaluation_settings
+from redoubt.records import challenges
 from redoubt.records.files import digest, sha256
 from redoubt.reports import exhibits
 
@@ -125,6 +126,11 @@ class Dag:
     def all_results(self) -> list[str]:
         """Every result record of every study."""
         return [p for run in self.variants for p in self.results(run)]
+
+    def challenges(self) -> list[str]:
+        """What lies beside the result records from outside: tables and pages count it."""
+        found = [path for result in self.all_results() for path in challenges.files(self._root / result)]
+        return [path.relative_to(self._root).as_posix() for path in found]
 
     def all_records(self) -> list[str]:
         """Every training record of the studies whose checkpoints are here."""
