@@ -6,7 +6,7 @@ from torch import nn
 
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.probes import probe
-from tests.attacks.conftest import digits
+from tests.small_models import digits
 
 
 class Through(nn.Module):
