@@ -1,4 +1,8 @@
-"""What the benchmarks share: contestants timed in alternation, the machine in words, one JSON file a benchmark."""
+"""What the benchmarks share: contestants timed in alternation, the machine in words, one JSON file a benchmark.
+
+Every row has `name`, `peer`, `ours_s`, `peer_s` and `ratio`, above 1 where ours is faster, and may have a `goal` in
+words; whatever else it has is the benchmark's own.
+"""
 
 import json
 import os
@@ -113,6 +117,23 @@ def write(name: str, rows: list[dict]) -> Path:
     path = OUT / f"{name}.json"
     path.write_text(json.dumps(rows, indent=1) + "\n")
     return path
+
+
+def summary(names: list[str]) -> list[dict[str, object]]:
+    """What `make bench` ends with: one line a row of the benchmarks of these names; None is shown as nothing."""
+    lines: list[dict[str, object]] = []
+    for name in names:
+        path = OUT / f"{name}.json"
+        for row in json.loads(path.read_text()) if path.is_file() else []:
+            kept = {
+                "benchmark": name,
+                "name": row["name"],
+                "ours, s": row["ours_s"],
+                "peer, s": row["peer_s"],
+            }
+            told = {"peer": row["peer"], "ratio": row["ratio"], "goal": row.get("goal")}
+            lines.append({k: "" if v is None else v for k, v in {**kept, **told}.items()})
+    return lines
 
 
 def show(title: str, rows: list[dict]) -> None:
