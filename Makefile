@@ -39,8 +39,8 @@ format: $(VENV)/ready ## put every file into its form
 	ruff format .
 	snakefmt Snakefile
 
-bench: $(VENV)/ready ## print and write every benchmark
-	for b in benchmarks/[a-z]*.py; do python $$b || exit 1; done
+bench: $(VENV)/ready ## run every benchmark, then one table of all
+	python benchmarks/all.py
 
 plan: $(VENV)/ready ## what would run, why, how long and how much disk
 	redoubt plan --cores $(CORES)

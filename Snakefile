@@ -56,6 +56,7 @@ def gpu():
 
 NOTEBOOKS = workflow.basedir + "/notebooks"
 CLAIMS = workflow.basedir + "/claims"
+FIDELITY = workflow.basedir + "/docs/fidelity"
 
 
 rule all:
@@ -299,6 +300,7 @@ rule write_site:
         results=dag.all_results(),
         challenges=dag.challenges(),
         records=dag.all_records(),
+        fidelity=sorted(str(path) for path in Path(FIDELITY).glob("*.yaml")),
     output:
         "reports/index.html",
         "reports/ro-crate-metadata.json",
@@ -311,7 +313,8 @@ rule write_site:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.site"),
         pages=dag.pages(),
+        folder=FIDELITY,
     message:
         "Write reports/index.html and the pages behind it"
     shell:
-        "redoubt site {input.results} {params.records} > {log} 2>&1"
+        "redoubt site {input.results} {params.records} --fidelity '{params.folder}' > {log} 2>&1"

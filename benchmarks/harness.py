@@ -1,8 +1,14 @@
-"""What the benchmarks share: contestants timed in alternation, the machine in words, one JSON file a benchmark."""
+"""What the benchmarks share: contestants timed in alternation, the machine in words, one JSON file a benchmark.
+
+Every row has `name`, `peer`, `ours_s`, `peer_s` and `ratio`, above 1 where ours is faster, and may have a `goal` in
+words; whatever else it has is the benchmark's own.
+"""
 
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +47,26 @@ def alternate(contestants: dict[str, Callable[[], object]], turns: int) -> dict[
             _wait_for_gpu()
             found[name].wall = min(found[name].wall, time.perf_counter() - wall)
             found[name].cpu = min(found[name].cpu, time.process_time() - cpu)
+    return found
+
+
+def apart(contestants: dict[str, list[str]], turns: int) -> dict[str, Timing]:
+    """As `alternate`, each turn in a process of its own, whose memory no other contestant has touched.
+
+    Args:
+        contestants: name -> script and arguments; its last line is a JSON object with `wall` and `cpu`, in seconds.
+
+    Returns:
+        The least seconds, and the last object as `value`.
+    """
+    found = {name: Timing() for name in contestants}
+    for _ in range(turns):
+        for name, words in contestants.items():
+            done = subprocess.run([sys.executable, *words], stdout=subprocess.PIPE, text=True, check=True)
+            said = json.loads(done.stdout.splitlines()[-1])
+            found[name].value = said
+            found[name].wall = min(found[name].wall, said["wall"])
+            found[name].cpu = min(found[name].cpu, said["cpu"])
     return found
 
 
@@ -91,6 +117,23 @@ def write(name: str, rows: list[dict]) -> Path:
     path = OUT / f"{name}.json"
     path.write_text(json.dumps(rows, indent=1) + "\n")
     return path
+
+
+def summary(names: list[str]) -> list[dict[str, object]]:
+    """What `make bench` ends with: one line a row of the benchmarks of these names; None is shown as nothing."""
+    lines: list[dict[str, object]] = []
+    for name in names:
+        path = OUT / f"{name}.json"
+        for row in json.loads(path.read_text()) if path.is_file() else []:
+            kept = {
+                "benchmark": name,
+                "name": row["name"],
+                "ours, s": row["ours_s"],
+                "peer, s": row["peer_s"],
+            }
+            told = {"peer": row["peer"], "ratio": row["ratio"], "goal": row.get("goal")}
+            lines.append({k: "" if v is None else v for k, v in {**kept, **told}.items()})
+    return lines
 
 
 def show(title: str, rows: list[dict]) -> None:

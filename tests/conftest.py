@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from redoubt import data
 from redoubt.config import Run, load_study, resolve
+from tests.small_models import robust_model, robust_models, undefended_model  # noqa: F401 (fixtures)
 
 REPO = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
@@ -75,16 +78,44 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
-    """A project in a folder whose name has a space, with the smoke study run once."""
-    made = Project(_empty(tmp_path_factory.mktemp("a project") / "with space"))
-    made.snakemake()
-    return made
+def shared(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A function of a name and of what fills an empty folder: the first worker that asks fills it, all others wait."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = base / "shared" / name, base / "shared" / f"{name}.done"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def project(shared, tmp_path_factory) -> Project:
+    """A project in a folder whose name has a space, with the smoke study run once; each worker's copy of it."""
+    made = shared("a project", lambda folder: Project(_empty(folder / "with space")).snakemake())
+    copied = Project.__new__(Project)
+    copied.folder = tmp_path_factory.mktemp("a project") / "with space"
+    shutil.copytree(made / "with space", copied.folder)
+    return copied
 
 
 def _empty(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def images(shared) -> Path:
+    """The smoke study's images, not to be changed."""
+    return shared("images", lambda f: data.prepare("digits", f / "smoke", validation=50, test=60, train=256))
 
 
 @pytest.fixture
@@ -93,12 +124,21 @@ def fresh(tmp_path) -> Project:
     return Project(_empty(tmp_path / "fresh project"))
 
 
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real images and published weights, or a skipped test."""
+    folder = Path(os.environ.get("REDOUBT_MIRROR", REPO / "../shared/data")).resolve()
+    if not folder.is_dir():
+        pytest.skip("no mirror with real images (REDOUBT_MIRROR)")
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path) -> Path:
+def root(images, tmp_path) -> Path:
     """A folder with the smoke study and its images."""
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "smoke.yaml").write_text(STUDY)
-    data.prepare("digits", tmp_path / "data" / "smoke", validation=50, test=60, train=256)
+    shutil.copytree(images, tmp_path / "data")
     return tmp_path
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from redoubt import data
-from redoubt.cli import app
+from redoubt.cli.app import app
 from redoubt.config import load_study
 from redoubt.evaluation.evaluator import attack_run
 from redoubt.records import results

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from redoubt import cli
 from redoubt.audit import differences, rerun
+from redoubt.cli import app, inspect
 from redoubt.errors import RedoubtError
 from redoubt.records.files import sha256, write_record
 from tests.conftest import REPO, Project
@@ -54,10 +54,10 @@ def test_what_is_recorded_comes_out_again_and_nothing_else_is_touched(copy):
 
 
 def test_another_setting_is_another_experiment_and_is_named(copy, monkeypatch, capsys):
-    monkeypatch.setattr(cli.inspect, "device_of", lambda *_: "cpu")
+    monkeypatch.setattr(inspect, "device_of", lambda *_: "cpu")
     path = copy.folder / "studies" / "smoke.yaml"
     path.write_text(path.read_text().replace("lr: 0.01", "lr: 0.02"))
-    assert cli.app(["audit", RUN, "--seed", "1", "--root", str(copy.folder)], standalone_mode=False) == 3
+    assert app.app(["audit", RUN, "--seed", "1", "--root", str(copy.folder)], standalone_mode=False) == 3
     report = report_of(copy)
     assert (report["verdict"], report["seeds"]) == ("different", [1])
     assert [r["key"] for r in report["differs"]["settings"]] == ["training.lr"]

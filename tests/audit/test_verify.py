@@ -131,8 +131,8 @@ def test_the_ledger_as_dvc_writes_it(root):
 
 
 def test_the_command_fails_and_names_the_file(root):
-    from redoubt import cli
+    from redoubt.cli import app
 
-    assert cli.app(["verify", "--root", str(root)], standalone_mode=False) is None
+    assert app.app(["verify", "--root", str(root)], standalone_mode=False) is None
     flip(root / "checkpoints" / RUN / "seed0" / "best.safetensors")
-    assert cli.app(["verify", "--root", str(root)], standalone_mode=False) == 1
+    assert app.app(["verify", "--root", str(root)], standalone_mode=False) == 1

@@ -79,7 +79,7 @@ def test_the_losses_are_the_papers(monkeypatch):
 
 @pytest.mark.parametrize("trains_head", [False, True])
 def test_single_graph_moves_d2_by_l1_and_the_rest_by_l2_and_l3(trains_head, monkeypatch):
-    defense, batch, state, x_adv = prepared(monkeypatch, trains_head=trains_head)
+    defense, batch, state, x_adv = prepared(monkeypatch, update="single_graph", trains_head=trains_head)
     before = copy.deepcopy(state.model)
     (l1, l2, l3), groups = losses_by_hand(copy.deepcopy(before), batch, x_adv)
     defense.step(batch, state)
@@ -116,7 +116,7 @@ def released(model, batch, x_adv):
 def test_double_is_the_released_sequence_with_gradients_at_the_first_weights(monkeypatch):
     defense, batch, state, x_adv = prepared(monkeypatch, update="double", momentum=0.0, weight_decay=0.0)
     expected = released(copy.deepcopy(state.model), batch, x_adv)
-    single, _, other, _ = prepared(monkeypatch, momentum=0.0, weight_decay=0.0)
+    single, _, other, _ = prepared(monkeypatch, update="single_graph", momentum=0.0, weight_decay=0.0)
     defense.step(batch, state)
     single.step(batch, other)
     a = state.model
@@ -141,7 +141,7 @@ def test_double_decays_all_but_d2_twice():
 
 
 def test_what_is_detached(monkeypatch):
-    defense, batch, state, x_adv = prepared(monkeypatch)
+    defense, batch, state, x_adv = prepared(monkeypatch, update="single_graph")
     model = state.model
     reached = lambda term: {
         n for n, p in model.named_parameters() if p.requires_grad and gradient(term, [p])[0].abs().sum() > 0
@@ -154,6 +154,9 @@ def test_what_is_detached(monkeypatch):
     attached, *_ = prepared(monkeypatch, stop_gradient=False)
     terms, _ = attached.losses(batch, x_adv, model)
     assert "classifier.stages.block1.0.weight" in reached(terms["L1"])
+    as_released, *_ = prepared(monkeypatch)
+    terms, _ = as_released.losses(batch, x_adv, model)
+    assert reached(terms["L1"]) == {"D2.weight", "classifier.head.weight", "classifier.head.bias"}
 
 
 def test_teacher_features_are_of_natural_images_unless_told(monkeypatch):
@@ -182,7 +185,7 @@ def test_the_disentanglers_start_as_the_identity():
 
 
 def test_without_disentanglers_and_weights_it_is_vaft_weight_for_weight():
-    off = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0, "step_size": 0.25}
+    off = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0, "step_size": 0.25, "update": "single_graph"}
     defense, state, _ = small(Afd, params={**off, "disentangler": "none"})
     base = small(Vaft)[1].model.classifier.state_dict()
     ours = defense.deployed(state.model).state_dict()

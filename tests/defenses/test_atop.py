@@ -13,7 +13,9 @@ from redoubt.config import Training
 from redoubt.defenses.atop import Atop, AtopTransfer
 from redoubt.defenses.base import Batch, State
 from redoubt.defenses.purifier import Purifier
-from redoubt.models.purified import Purified
+from redoubt.models.patch_discriminator import both_scores
+from redoubt.models.purified import Purification, Purified, pixels
+from redoubt.models.random_transforms import Draw
 from redoubt.training.optimization import optimizer
 
 EPS = 0.1
@@ -113,10 +115,8 @@ def test_losses_by_hand(monkeypatch):
     logits = state.model.classifier((fine + 1) / 2)
     picked = [logits[i].exp()[batch.y[i]] / logits[i].exp().sum() for i in range(6)]
     torch.testing.assert_close(m["classification"], -0.3 * torch.stack(picked).log().mean().detach())
-    # Real and fake go through the spectral norm's power iteration one after the other, as in the step.
-    critic = kept["critic"]
-    on_real = critic(real, hole)
-    on_fake = critic(fine.detach(), hole)
+    # One pass: each divides the weights anew.
+    on_real, on_fake = both_scores(kept["critic"], real, fine.detach(), hole)
     hinge = 0.5 * (1 - on_real).clamp_min(0).mean() + 0.5 * (1 + on_fake).clamp_min(0).mean()
     torch.testing.assert_close(m["critic"], hinge.detach())
     total = m["reconstruction"] + m["classification"] + m["generator"]
@@ -279,6 +279,31 @@ def test_the_deployed_transform_may_differ_from_the_trained_one(masks):
     assert defense.training_stage(state.model).transform.kind == "rt2"
 
 
+def test_the_authors_evaluation_feeds_the_purifier_pixels():
+    rescaled, state, batch = made(deployed_masks="fixed")
+    released, other, _ = made(deployed_masks="fixed", deployed_range="as_released")
+    other.model.load_state_dict(state.model.state_dict())
+    shown = released.deployed(other.model.eval())
+    torch.manual_seed(2)
+    wanted = shown(batch.x)
+    torch.manual_seed(2)
+    draw = rescaled.params.deployed().draw(batch.x)
+    stage = rescaled.deployed(state.model.eval()).purification
+    halved = stage.transform.noisy(batch.x, draw) / 2 + 0.5  # what 2x - 1 takes to the noisy pixels
+    (image,) = stage.restore(halved, Draw(None, draw.masks))[0][-1:]
+    torch.testing.assert_close(wanted, state.model.classifier(pixels(image)))
+    torch.manual_seed(2)
+    assert not torch.allclose(wanted, rescaled.deployed(state.model)(batch.x))
+    assert other.model.training is False
+    for view in ("bpda_identity", "bpda_untransformed", "fixed_draw"):
+        assert not any(
+            m.rescaled
+            for m in released.adaptive(other.model)[view].model.modules()
+            if isinstance(m, Purification)
+        )
+    assert released.training_stage(other.model).rescaled
+
+
 def test_views_differ_as_they_say():
     defense, state, batch = made(deployed_masks="fixed", noise=0.0)
     views = {k: v.model for k, v in defense.adaptive(state.model.eval()).items()}
@@ -302,6 +327,8 @@ def test_views_differ_as_they_say():
 def test_attacks_accept_every_view():
     defense, state, batch = made()
     model = state.model.float().eval()
+    with torch.no_grad():
+        model.purifier.united[-2].weight.mul_(10)  # untrained, it answers nearly the same whatever is drawn
     for name, view in defense.adaptive(model).items():
         result = get("pgd")(view.model, batch.x.float(), batch.y, eps=EPS, steps=2)
         assert ("random" in result.info) == view.random, name

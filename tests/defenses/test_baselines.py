@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from redoubt.defenses.base import Batch, State
-from redoubt.defenses.mart import TINY, Mart, boosted_ce
+from redoubt.defenses.mart import SMALL, SURE, TINY, Mart, boosted_ce
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.defenses.trades import Trades, kl
 
@@ -26,8 +26,8 @@ def seen(defense, monkeypatch):
     kept = types.SimpleNamespace(x_adv=None)
     original = defense.perturb
 
-    def perturb(*args):
-        kept.x_adv = original(*args)
+    def perturb(*args, **how):
+        kept.x_adv = original(*args, **how)
         return kept.x_adv
 
     monkeypatch.setattr(defense, "perturb", perturb)
@@ -69,7 +69,7 @@ def test_trades_without_its_regularizer_is_standard_training():
 
 def test_boosted_ce_by_hand():
     p = torch.tensor([[0.6, 0.3, 0.1]], dtype=torch.float64)
-    expected = -torch.log(p[0, 1]) - torch.log(1 - p[0, 0] + TINY)
+    expected = -torch.log(p[0, 1]) - torch.log(1 + SMALL - p[0, 0] + TINY)
     torch.testing.assert_close(boosted_ce(p.log(), torch.tensor([1]))[0], expected)
 
 
@@ -81,9 +81,9 @@ def test_mart_is_equation_11(monkeypatch):
     expected = 0.0
     for i, label in enumerate(batch.y):
         wrong = max(q[i, k] for k in range(3) if k != label)
-        bce = -torch.log(q[i, label]) - torch.log(1 - wrong + TINY)
-        expected += bce + 5.0 * (1 - p[i, label]) * sum(
-            p[i, k] * torch.log(p[i, k] / q[i, k]) for k in range(3)
+        bce = -torch.log(q[i, label]) - torch.log(1 + SMALL - wrong + TINY)
+        expected += bce + 5.0 * (1 + SURE - p[i, label]) * sum(
+            p[i, k] * torch.log(p[i, k] / (q[i, k] + TINY)) for k in range(3)
         )
     torch.testing.assert_close(loss, expected / 5)
 

@@ -61,12 +61,16 @@ def test_only_updated_blocks_are_drawn_anew_and_batch_norm_stays():
 
 def test_with_every_block_updated_it_is_pgd_at():
     ours = begin(update=("block1", "block2", "head"), reinitialized=False, steps=3)
-    plain = begin(PgdAt, steps=3)
+    plain = begin(PgdAt, steps=3, start="normal")
     for defense, state, _, batch in (ours, plain):
         for _ in range(2):
             defense.step(batch, state)
     a, b = ours[1].model.state_dict(), plain[1].model.state_dict()
     assert all(torch.equal(a[k], b[k]) for k in b)
+    defense, state, _, batch = begin(PgdAt, steps=3)
+    for _ in range(2):
+        defense.step(batch, state)
+    assert any(not torch.equal(v, a[k]) for k, v in state.model.state_dict().items())
 
 
 def test_an_unknown_block_is_named():

@@ -10,11 +10,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from redoubt import models
+from redoubt.attacks.core.pgd_step import normal_start
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
-from redoubt.defenses.cure import Cure, CureEff, block_of, masks
+from redoubt.defenses.conservation import block_of, masks
+from redoubt.defenses.cure import Cure
+from redoubt.defenses.cure_eff import CureEff
 from redoubt.defenses.standard import Standard
-from redoubt.defenses.trades import Trades
+from redoubt.defenses.trades import Trades, kl
 from redoubt.errors import RedoubtError
 from redoubt.statistics.intervals import nrr
 from redoubt.training.optimization import optimizer
@@ -233,7 +236,7 @@ def test_the_attack_climbs_the_divergence_of_equation_4_inside_the_ball():
     theta = copy.deepcopy(state.model.classifier).eval()
     before = copy.deepcopy(state.model.classifier.state_dict())
     noise = torch.empty_like(batch.x).normal_(generator=draws())
-    z = (batch.x + 0.01 * noise).clamp(0, 1)
+    z = batch.x + 0.01 * noise
     p = theta(batch.x).detach()
     for _ in range(4):
         z = z.detach().requires_grad_()
@@ -256,20 +259,98 @@ def small(kind, steps=3, **params):
     model = defense.build().train()
     make = optimizer(Training(source="test", epochs=1, lr=0.05))
     state = State(model, defense.optimizers(model, make), draws(), epochs=4)
-    batch = Batch(torch.rand(12, 1, 8, 8, generator=draws(1)), torch.arange(12) % 10, torch.arange(12))
+    x = 0.05 + 0.9 * torch.rand(12, 1, 8, 8, generator=draws(1))  # a normal start stays inside [0, 1]
+    batch = Batch(x, torch.arange(12) % 10, torch.arange(12))
     for _ in range(steps):
         defense.step(batch, state)
     return defense, state, batch
 
 
+class PassedOnce(Trades):
+    """TRADES with one pass of the natural images in train mode, as CURE has it."""
+
+    def loss(self, batch, state):
+        model, x = state.model, batch.x
+        p = model.eval()(x).detach().log_softmax(1)
+        start = normal_start(x, self.params.noise, state.generator)
+        x_adv = self.perturb(model, batch, state, lambda z: kl(p, model(z).log_softmax(1)), start)
+        natural, adversarial = model.train()(x), model(x_adv)
+        boundary = kl(natural.log_softmax(1), adversarial.log_softmax(1)).mean()
+        return F.cross_entropy(natural, batch.y) + self.params.beta * boundary, {}
+
+
 def test_without_mask_and_consistency_it_is_its_base_loss_weight_for_weight():
     defense, state, _ = small(Cure, p=0.0, gamma=0.0)
-    base = small(Trades, beta=1.0)[1].model.state_dict()
-    ours = defense.deployed(state.model).state_dict()
+    base = dict(small(PassedOnce, beta=1.0, step_size=Cure.Params().step_size)[1].model.named_parameters())
+    ours = dict(defense.deployed(state.model).named_parameters())
     assert list(ours) == list(base)
-    assert all(torch.equal(ours[k], base[k]) for k in base)
+    torch.testing.assert_close(ours, base)
     other = small(Cure, p=0.0, gamma=1.0)[1].model.classifier.state_dict()
-    assert any(not torch.equal(other[k], base[k]) for k in base)
+    assert any(not torch.allclose(other[k], base[k], rtol=1e-3) for k in base)
+
+
+@pytest.mark.parametrize("consistency", [("at",), ("fitnet",), ("l2",), ("kl", "at", "fitnet", "l2")])
+def test_the_other_kinds_of_consistency_hold_theta_to_theta_rev(consistency):
+    """Each kind is 0 and without a gradient where the networks agree, and is not where they do not."""
+    defense, state, batch = small(Cure, steps=0, consistency=consistency, gamma_at=0.5)
+    keys = {"consistency" if kind == "kl" else f"consistency_{kind}" for kind in consistency}
+    for apart in (False, True):
+        if apart:
+            moved(state.model)
+        terms = defense.losses(batch, batch.x, state.model)
+        assert {k for k in terms if k.startswith("consistency")} == keys
+        values = torch.stack([terms[k].detach() for k in keys])
+        assert (values > 1e-4).all() if apart else (values.abs() < 1e-6).all()
+    held = defense.params.gamma, 1.0, 0.5
+    of = {
+        "consistency": held[0],
+        "consistency_l2": held[1],
+        "consistency_at": held[2],
+        "consistency_fitnet": held[2],
+    }
+    base = terms["natural"] + terms["kl"]
+    torch.testing.assert_close(defense.total(terms), base + sum(of[k] * terms[k] for k in keys))
+
+
+def test_algorithm_1_attacks_the_cross_entropy_too():
+    defense, batch, state = tiny(noise=0.01, steps=3, attacked="algorithm_1", alpha=0.4)
+    theta = copy.deepcopy(state.model.classifier).eval()
+    z = batch.x + 0.01 * torch.empty_like(batch.x).normal_(generator=draws())
+    p = theta(batch.x).detach()
+    for _ in range(3):
+        z = z.detach().requires_grad_()
+        (g,) = torch.autograd.grad(ce_by_hand(theta(z), batch.y) + 0.4 * kl_by_hand(p, theta(z)), z)
+        z = z.detach() + 0.25 * EPS * g.sign()
+        z = torch.minimum(torch.maximum(z, batch.x - EPS), batch.x + EPS).clamp(0, 1)
+    torch.testing.assert_close(defense.adversary(batch, state), z)
+    state.generator = draws()
+    plain, *_ = tiny(noise=0.01, steps=3)
+    assert not torch.allclose(plain.adversary(batch, state), z)
+
+
+def test_dynamic_revision_halves_its_rate_at_every_step_of_the_second_half():
+    defense, _, state = tiny(r=0.4, r_decay="halved")
+    state.steps_per_epoch = 10
+    for epoch, step, rate in ((1, 19, 0.4), (2, 20, 0.2), (2, 21, 0.1), (3, 30, 0.4 / 2**11)):
+        state.epoch, state.step = epoch, step
+        assert defense.revision_rate(state) == pytest.approx(rate)
+
+
+def test_shared_storage_shrinks_theta_as_the_released_script_does():
+    defense, state, batch = small(CureEff, steps=0, switch=0.0, r=1.0, d=0.7, shared=True)
+    before = []
+
+    def shrink(d):
+        before.append(copy.deepcopy(state.model.classifier))
+        type(state.model).shrink(state.model, d)
+
+    state.model.shrink = shrink
+    for t in (1, 2):
+        defense.step(batch, state)
+        a = min(1 - 1 / (t + 1), 0.7)
+        now = list(state.model.classifier.parameters())
+        torch.testing.assert_close(now, [a * (2 - a) * w for w in before[-1].parameters()])
+        assert all(torch.equal(u, w) for u, w in zip(state.model.revision.parameters(), now, strict=True))
 
 
 def test_random_masks_conserve_the_same_share():

@@ -11,7 +11,7 @@ from redoubt.defenses.base import Batch, State
 from redoubt.defenses.pssr import Pssr, adversarial_r_drop
 from redoubt.defenses.restoration import indistinct
 from redoubt.training.optimization import optimizer
-from tests.defenses.test_pssr import CLASSES, N, Tiny, made
+from tests.defenses.test_pssr import CLASSES, N, Tiny, made, moved_networks
 
 
 def bits(model):
@@ -160,9 +160,7 @@ def test_each_optimizer_moves_its_own_network_whatever_the_form(residual, also_s
             group["lr"] = 0.0
         before = copy.deepcopy(dict(state.model.named_parameters()))
         metrics = defense.step(batch, state)
-        changed = {
-            k.split(".")[0] for k, p in state.model.named_parameters() if not torch.equal(before[k], p)
-        }
+        changed = moved_networks(before, state.model)
         assert changed == {"critic" if moved == "critic" else "purifier"}
         assert torch.isfinite(metrics["critic"])
 

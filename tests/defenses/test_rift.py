@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from redoubt.defenses.rift import Rift, criticality, modules
+from redoubt.defenses.rift import FACTORS, Rift, criticality, modules
 from redoubt.errors import RedoubtError
 from tests.defenses.fine_tuned import Tiny, draws, small
 
@@ -57,6 +57,33 @@ def test_the_deployed_network_is_interpolated_with_the_start(factor):
     for k in a:
         if a[k].dtype.is_floating_point:
             torch.testing.assert_close(found[k], (1 - factor) * a[k] + factor * b[k])
+
+
+def test_the_factor_is_the_most_accurate_that_loses_no_robustness():
+    """Of equals the largest; more robustness may be given away by `loss_allowed`."""
+    clean = dict(zip(FACTORS, (80, 82, 84, 84, 90, 91, 92, 93, 94, 95, 96), strict=True))
+    robust = dict(zip(FACTORS, (50, 51, 50, 50, 49, 48, 50, 47, 46, 45, 44), strict=True))
+    for allowed, expected in ((0.0, 0.6), (1.0, 0.6), (4.0, 0.8)):
+        defense, state, _ = small(Rift, params={"module": "head", "loss_allowed": allowed})
+        seen = []
+
+        def evaluate(model=state.model, seen=seen):
+            seen.append(model.factor.item())
+            return clean[seen[-1]], robust[seen[-1]]
+
+        assert state.model.factor == 1
+        defense.finish(state.model, evaluate)
+        assert seen == list(FACTORS)
+        assert state.model.factor == expected
+    flat, state, _ = small(Rift, params={"module": "head"})
+    flat.finish(state.model, lambda: (80, 50))
+    assert state.model.factor == 1
+
+
+def test_a_factor_that_is_given_is_kept():
+    defense, state, _ = small(Rift, params={"module": "head", "factor": 0.5})
+    defense.finish(state.model, lambda: pytest.fail("asked for accuracies"))
+    assert state.model.factor == 0.5
 
 
 def test_a_named_module_must_exist():

@@ -150,8 +150,9 @@ def test_momentum_is_over_each_images_predictions_and_starts_with_the_first():
     defense, batch, state = tiny(momentum=0.9)
     state.steps_per_epoch = 2
     first, second = torch.rand(2, 5, K, dtype=torch.float64).softmax(2)
-    torch.testing.assert_close(defense.average(first, batch.index, state), first)
-    half, again = batch.index[:2], defense.average(second[:2], batch.index[:2], state)
+    torch.testing.assert_close(defense.average(first, batch, state), first)
+    half, part = batch.index[:2], Batch(batch.x[:2], batch.y[:2], batch.index[:2])
+    again = defense.average(second[:2], part, state)
     torch.testing.assert_close(again, 0.9 * first[:2] + 0.1 * second[:2])
     assert state.model.q.shape == (10, K)
     torch.testing.assert_close(state.model.q[half], again)
@@ -159,12 +160,27 @@ def test_momentum_is_over_each_images_predictions_and_starts_with_the_first():
     assert state.model.q[5:].abs().max() == 0
 
 
+def test_momentum_of_a_class_is_over_the_mean_prediction_of_its_images():
+    defense, batch, state = tiny(momentum=0.9, momentum_of="class")  # labels 0, 1, 0, 0, 1
+    first, second = torch.rand(2, 5, K, dtype=torch.float64).softmax(2)
+    ones, zeros = [1, 4], [0, 2, 3]
+    found = defense.average(first, batch, state)
+    for rows in (ones, zeros):
+        for i in rows:
+            torch.testing.assert_close(found[i], first[rows].mean(0))
+    again = defense.average(second, batch, state)
+    torch.testing.assert_close(again[1], 0.9 * first[ones].mean(0) + 0.1 * second[ones].mean(0))
+    assert state.model.q.shape == (K, K)
+    torch.testing.assert_close(state.model.q[:2], again[:2])
+    assert state.model.q[2].abs().max() == 0  # no example of class 2
+
+
 @pytest.mark.parametrize("direction", ["target_first", "adversarial_first"])
 def test_the_loss_over_two_steps_is_the_equation(direction, monkeypatch):
     defense, batch, state = tiny(lam=3.5, momentum=0.9, direction=direction)
     f, q = state.model.classifier, {}
     x_adv = (batch.x + 0.07).clamp(0, 1)
-    monkeypatch.setattr(defense, "perturb", lambda *_: x_adv)
+    monkeypatch.setattr(defense, "perturb", lambda *_, **__: x_adv)
     for _ in range(2):
         loss, metrics = defense.loss(batch, state)
         x_inv = (batch.x + state.model.delta[batch.y]).clamp(0, 1)
@@ -197,7 +213,7 @@ def gradients(defense, batch, state, inverse):
 def test_the_target_has_no_gradient_unless_both_have(direction, monkeypatch):
     defense, batch, state = tiny(lam=2.0, momentum=0.0, direction=direction)
     x_adv, x_inv = (batch.x + 0.07).clamp(0, 1), (batch.x - 0.05).clamp(0, 1)
-    monkeypatch.setattr(defense, "perturb", lambda *_: x_adv)
+    monkeypatch.setattr(defense, "perturb", lambda *_, **__: x_adv)
     monkeypatch.setattr(defense, "inverse", lambda *_, **__: x_inv)
     found, weights, p_inv, log_p_adv, ce = gradients(defense, batch, state, (x_adv, x_inv))
     if direction == "target_first":

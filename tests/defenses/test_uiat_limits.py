@@ -110,12 +110,13 @@ def single_step_by_hand(f, x, y, noise, step, clip):
     return (x + (moved.clamp(-EPS, EPS) if clip else moved)).clamp(0, 1)
 
 
+@pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize(("kind", "noise", "step", "clip"), [(FgsmRs, 1, 1.25, True), (NFgsm, 2, 1, False)])
-def test_single_steps_are_those_of_their_papers(kind, noise, step, clip):
-    defense, state = small(kind)
+def test_single_steps_are_those_of_their_papers(kind, noise, step, clip, mode):
+    defense, state = small(kind, mode=mode)
     batch = images()
     x_adv = defense.adversary(batch, state)
-    f = state.model.classifier.eval()
+    f = state.model.classifier.train(mode == "train")
     torch.testing.assert_close(x_adv, single_step_by_hand(f, batch.x, batch.y, noise, step, clip))
     assert ((x_adv - batch.x).abs().max() <= EPS + 1e-6) == clip
 

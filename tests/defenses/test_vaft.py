@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from redoubt.attacks.core.pgd_step import random_start
 from redoubt.defenses.afd import Afd
 from redoubt.defenses.afkd import Afkd
 from redoubt.defenses.arrest import Arrest
@@ -61,7 +62,11 @@ def test_both_networks_take_the_source_without_sharing_it(kind):
     assert defense.starts_from == "standard"
 
 
-def test_vaft_is_adversarial_training_from_given_weights():
+def test_vaft_is_adversarial_training_from_given_weights(monkeypatch):
+    clipped = lambda self, batch, state: random_start(batch.x, "linf", self.eps, state.generator)
+    defense, state, batch = small(Vaft, 0)
+    assert defense.start_of_attack(batch, state).min() < 0
+    monkeypatch.setattr(Vaft, "start_of_attack", clipped)
     ours = small(Vaft)[1].model.classifier.state_dict()
     theirs = small(PgdAt, **{"params": {"steps": 10}})[1].model.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
@@ -100,7 +105,7 @@ def test_rgkd_is_one_minus_the_cosine(monkeypatch):
     monkeypatch.setattr(defense, "adversary", lambda *_: x_adv)
     model = copy.deepcopy(state.model)
     loss, metrics = defense.loss(batch, state)
-    u, v = model.start.features(batch.x), model.classifier.features(x_adv)
+    u, v = model.start.train().features(batch.x), model.classifier.features(x_adv)
     cos = sum(a @ b / (a @ a).sqrt() / (b @ b).sqrt() for a, b in zip(u, v, strict=True)) / len(u)
     torch.testing.assert_close(metrics["rgkd"], (5 * (1 - cos)).detach())
     torch.testing.assert_close(loss, F.cross_entropy(model.classifier(x_adv), batch.y) + 5 * (1 - cos))
@@ -111,7 +116,7 @@ def test_rgkd_is_one_minus_the_cosine(monkeypatch):
     [(1, 30.0, True, True), (2, 30.0, True, False), (1, 30.0, False, False), (1, None, True, False)],
 )
 def test_noise_replaces_the_attack_in_the_first_half_where_features_drift(epoch, theta, apart, replays):
-    defense, batch, state = tiny(Arrest, theta=theta)
+    defense, batch, state = tiny(Arrest, theta=theta, teacher="running")
     state.epoch = epoch  # of 4
     state.model.start.load_state_dict(state.model.classifier.state_dict())
     if apart:

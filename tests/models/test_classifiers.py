@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from redoubt import models
 from redoubt.errors import RedoubtError
@@ -25,6 +26,8 @@ PUBLISHED = {
     "wrn34_10": (10, 3, 32, 46_160_474, "TRADES' network: 46.2 M"),
     "wrn70_16": (10, 3, 32, 266_796_506, "Gowal et al. 2020: 267 M"),
     "vgg19": (1000, 3, 224, 143_678_248, "torchvision's table, vgg19_bn"),
+    "trades_small_cnn": (10, 1, 28, 312_202, "the published checkpoint on MNIST"),
+    "cnn_a": (10, 1, 28, 166_406, "the published checkpoints on MNIST and Fashion-MNIST"),
 }
 
 # Networks of every family that a laptop runs in milliseconds: (name, channels, side, options)
@@ -40,14 +43,22 @@ QUICK = [
     ("resnet18", 1, 28, {}),
     ("resnet18", 3, 32, {"stem": "unpadded"}),
     ("resnet18", 3, 64, {"stem": "strided"}),
+    ("resnet18", 3, 64, {"window": 4}),
+    ("resnet18", 3, 32, {"stem": "unpadded", "window": 2}),
+    ("resnet18", 3, 128, {"stem": "imagenet", "window": 2}),
     ("resnet34", 1, 96, {}),
     ("resnet50", 3, 32, {"stem": "imagenet"}),
     ("resnet101", 3, 32, {"stem": "imagenet"}),
     ("wrn", 1, 8, {"depth": 10, "widen": 1}),
     ("wrn", 3, 32, {"depth": 16, "widen": 2}),
     ("wrn", 3, 64, {"depth": 10, "widen": 1}),
+    ("wrn", 3, 64, {"depth": 10, "widen": 1, "window": 8}),
     ("vgg19", 1, 8, {}),
     ("vgg19", 3, 32, {"batch_norm": False}),
+    ("trades_small_cnn", 1, 28, {}),
+    ("trades_small_cnn", 3, 16, {}),
+    ("cnn_a", 1, 28, {}),
+    ("cnn_a", 3, 32, {"normalize": "cifar10_sdp"}),
 ]
 
 
@@ -135,7 +146,22 @@ def test_stems_keep_or_shrink_the_image():
     for stem, side in {"cifar": 64, "unpadded": 62, "strided": 16, "imagenet": 16}.items():
         model, x = make("resnet18", 3, 64, {"stem": stem})
         assert model.stages["stem"](x).shape[-1] == side
-    assert models.options("resnet18") == {"stem": "auto", "normalize": "symmetric"}
+    assert models.options("resnet18") == {"stem": "auto", "window": None, "normalize": "symmetric"}
+
+
+def test_windows_give_the_features_of_the_released_networks_on_tiny_imagenet():
+    """AFD's RiFT_resnet.py and RiFT_wideresnet.py: avg_pool2d of 4 and 8, flattened; 2,048 and 2,560 features."""
+    for name, window, features, widen in (
+        ("resnet18", 4, 2048, {}),
+        ("wrn", 8, 256, {"depth": 10, "widen": 1}),
+    ):
+        model, x = make(name, 3, 64, {"window": window, **widen})
+        maps = []
+        last = model.stages["pool"] if name == "resnet18" else model.stages["pool"][2]
+        last.register_forward_pre_hook(lambda _, inputs, seen=maps: seen.append(inputs[0]))
+        f = model.eval().features(x)
+        assert f.shape[1] == model.head.in_features == features
+        torch.testing.assert_close(f, F.avg_pool2d(maps[0], window).flatten(1))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +173,7 @@ def test_stems_keep_or_shrink_the_image():
         ("resnet18", 3, 32, {"stem": "cifra"}, "did you mean: cifar"),
         ("lenet5", 1, 8, {}, "allowed: 28, 32"),
         ("wrn", 3, 32, {"depth": 29}, "allowed: 10, 16"),
+        ("wrn", 3, 32, {"depth": 10, "window": 3}, "the last maps are 8x8"),
         ("small_cnn", 1, 8, {"normalize": "cifar"}, "did you mean: cifar10"),
         ("small_cnn", 1, 8, {"normalize": "cifar10"}, "have 3 channels, these have 1"),
     ],

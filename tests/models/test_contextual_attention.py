@@ -7,7 +7,7 @@ import torch
 
 from redoubt.models.contextual_attention import ContextualAttention
 
-TINY = 1e-4
+SHORTEST = 1e-4
 
 
 def literal(x, missing, *, kernel, rate, scale, known):
@@ -34,7 +34,7 @@ def literal(x, missing, *, kernel, rate, scale, known):
 
     score = {}
     for b in places:
-        length = math.sqrt(sum(float(v) ** 2 + TINY for v in patch(*b)))
+        length = max(math.sqrt(sum(float(v) ** 2 for v in patch(*b))), SHORTEST)
         for f in places:
             score[b, f] = float(patch(*b) @ patch(*f)) / length
     for order in ("rows", "columns"):
@@ -122,3 +122,15 @@ def test_gradient_equals_finite_differences(rate):
     missing[0, 0, 0, 1] = missing[1, 0, 3, 3] = 1
     attention = ContextualAttention(rate=rate, known=1, scale=2.0)
     assert torch.autograd.gradcheck(lambda z: attention(z, missing), x)
+
+
+def test_a_patch_of_zeros_gives_no_nan():
+    """The square root's derivative is infinite there; ReLU makes such patches."""
+    x = torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    x[:, :, :, 3:] = 0
+    x.requires_grad_()
+    attention = ContextualAttention(rate=1, known=1)
+    weights = attention.weights(x, torch.zeros(1, 1, 8, 8, dtype=torch.float64))
+    torch.testing.assert_close(weights.sum(1), torch.ones(1, 64, dtype=torch.float64))
+    (gradient,) = torch.autograd.grad((weights**2).sum(), x)
+    assert torch.isfinite(gradient).all()

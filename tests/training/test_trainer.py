@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from redoubt import data
 from redoubt.config import Training
@@ -16,7 +17,7 @@ from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
 from redoubt.records.files import sha256
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.training.optimization import average, rate
+from redoubt.training.optimization import average, decay, momentum, rate
 from redoubt.training.trainer import Trainer
 from tests.conftest import STUDY, run_of
 
@@ -168,6 +169,46 @@ def test_schedules():
     assert rate(cycle, 0.2) == pytest.approx(0.5, abs=0.01)
     assert rate(cycle, 0.7) == pytest.approx(0.5)
     assert rate(settings(schedule="constant"), 0.9) == 1
+    uneven = settings(schedule="step", milestones=(0.5, 0.6), gamma=(0.8, 0.5))
+    assert [rate(uneven, p) for p in (0.4, 0.5, 0.7)] == pytest.approx([1, 0.8, 0.4])
+    with pytest.raises(ValidationError, match="one for each of the milestones"):
+        settings(milestones=(0.5, 0.6), gamma=(0.8,))
+
+
+def test_averaged_weights_warm_up_where_the_study_says_so(root, monkeypatch):
+    steps = (0, 1, 10, 10**6)
+    assert [decay(settings(ema=0.999, ema_warmup=True), s) for s in steps] == [0.1, 2 / 11, 11 / 20, 0.999]
+    assert [decay(settings(ema=0.999), s) for s in steps] == [0.999] * 4
+    used = []
+    monkeypatch.setattr("redoubt.training.trainer.average", lambda ema, model, d: used.append(d))
+    text = STUDY.replace("optimizer: adam", "optimizer: adam, ema: 0.9, ema_warmup: true")
+    (root / "studies" / "smoke.yaml").write_text(text)
+    t = trainer(root, run_of(root))
+    t.train()
+    assert used[:3] == [0.1, 2 / 11, 3 / 12]
+    assert len(used) == t.steps * t.t.epochs
+
+
+def test_a_decay_comes_before_the_epoch_that_its_fraction_names():
+    t = settings(schedule="step", milestones=["74/76"])
+    for steps in (1, 7, 391):
+        assert [rate(t, e * steps / (76 * steps)) for e in (73, 74)] == [1, 0.1]
+        assert rate(t, (74 * steps - 1) / (76 * steps)) == 1
+
+
+def test_each_decay_may_have_its_own_factor():
+    t = settings(schedule="step", milestones=[0.5, 0.6, 0.7], gamma=[0.8, 0.5, 0.5])
+    assert [rate(t, e / 20) for e in (9, 10, 12, 14)] == pytest.approx([1, 0.8, 0.4, 0.2])
+    with pytest.raises(ValueError, match="one for each"):
+        settings(milestones=[0.5], gamma=[0.5, 0.5])
+
+
+def test_the_peak_of_one_cycle_is_a_setting_and_momentum_may_follow():
+    t = settings(schedule="one_cycle", peak=0.5, peak_momentum=0.8)
+    assert rate(t, 0.5) == 1
+    assert rate(t, 0.75) == pytest.approx(0.5)
+    assert [momentum(t, p) for p in (0.5, 0.75, 1)] == pytest.approx([0.8, 0.85, 0.9])
+    assert momentum(settings(schedule="one_cycle"), 0.5) == 0.9
 
 
 def test_average_is_the_moving_mean_and_copies_counters():

@@ -6,7 +6,7 @@ from redoubt.attacks.core.engine import AttackResult, Counted, Model
 from redoubt.attacks.core.entry_exit import attack, finish
 
 
-@attack("linf", "l2")
+@attack("linf", "l2", covers=True)
 def none(
     model: Model,
     x: Tensor,

@@ -17,7 +17,7 @@ ABORT = (
 BETA1, BETA2, SMALL = 0.9, 0.999, 1e-8  # Adam's, as published
 
 
-@attack("l2")
+@attack("l2", covers=True)
 def cw(
     model: Model,
     x: Tensor,

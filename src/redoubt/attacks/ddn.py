@@ -13,7 +13,7 @@ from redoubt.seeds import generator
 TINY = 1e-12  # below this a gradient has no direction
 
 
-@attack("l2")
+@attack("l2", covers=True)
 def ddn(
     model: Model,
     x: Tensor,

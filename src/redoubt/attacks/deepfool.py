@@ -3,13 +3,22 @@
 import torch
 from torch import Tensor
 
-from redoubt.attacks.core.engine import AttackResult, Counted, Model, batched, distance, predict
+from redoubt.attacks.core.engine import (
+    AttackResult,
+    Counted,
+    Model,
+    answer,
+    batched,
+    distance,
+    predict,
+    slope,
+)
 from redoubt.attacks.core.entry_exit import attack, finish_minimal
 
 TINY = 1e-12
 
 
-@attack("linf", "l2")
+@attack("linf", "l2", covers=True)
 def deepfool(
     model: Model,
     x: Tensor,
@@ -57,13 +66,10 @@ def _linearised(model: Counted, z: Tensor, y: Tensor, others: Tensor) -> tuple[T
     """Logits (N, K), how much each other class lacks (N, M), and the gradients of that (M, N, C, H, W)."""
     z = z.detach().requires_grad_()
     with torch.enable_grad():
-        logits = model(z)
+        logits = answer(model, z)
         lacking = logits.gather(1, others) - logits.gather(1, y[:, None])
         last = lacking.shape[1] - 1
-        each = [
-            torch.autograd.grad(lacking[:, k].sum(), z, retain_graph=k < last)[0]
-            for k in range(lacking.shape[1])
-        ]
+        each = [slope(lacking[:, k].sum(), z, k < last) for k in range(lacking.shape[1])]
     model.backward += len(z) * len(each)
     model.backward_calls += len(each)
     return logits.detach(), lacking.detach(), torch.stack(each)

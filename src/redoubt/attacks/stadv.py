@@ -15,7 +15,7 @@ from redoubt.seeds import generator
 FIRST = 0.01  # share of the bound of the random first flow: at 0 exactly, bilinear sampling has a kink
 
 
-@attack("linf")
+@attack("linf", covers=True)
 def stadv(
     model: Model,
     x: Tensor,

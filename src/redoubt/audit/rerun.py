@@ -15,13 +15,14 @@ from typing import Any
 from redoubt import data
 from redoubt.audit import differences
 from redoubt.config import Run, Study, Variant, attacks_of, find_run
+from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run, path_of
 from redoubt.records import results
 from redoubt.records.files import sha256, write_record, write_whole
 from redoubt.records.provenance import provenance
+from redoubt.training.adoption import training_of
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.training.trainer import Trainer
 
 JUDGED = ("attack", "checkpoint", "view", "surrogate", "role", "norm", "eps", "params", "seed", "n")
 IMAGES = ("name", "sha256", "indices_sha256", "n")
@@ -49,7 +50,7 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     (where / "studies").mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
     for r in needed:
-        Trainer(where, r, dataset, device).train()
+        training_of(where, r, dataset, device, mirror_of(root)).train()
     for s in seeds:
         attack_run(where, study, variant.run(s), dataset, device)
     audited = {s: results.read(path_of(where, variant.run(s))) for s in seeds}

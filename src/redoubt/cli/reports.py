@@ -8,6 +8,7 @@ import typer
 from redoubt.cli.options import Root, terminal
 
 app = typer.Typer()
+FIDELITY = Path("docs/fidelity")
 
 
 @app.command()
@@ -51,11 +52,12 @@ def site(
     results: Annotated[list[Path], typer.Argument(help="result records")],
     records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
     reports: Annotated[Path, typer.Option(help="the folder with tables, figures, claims")] = Path("reports"),
+    fidelity: Annotated[Path, typer.Option(help="folder of what equals the authors' code")] = FIDELITY,
 ) -> None:
     """The pages that open from disk, reports/index.html first, and what an archive has to know of them."""
     from redoubt.reports import site as s
 
-    s.write(reports, results, records or [])
+    s.write(reports, results, records or [], fidelity)
 
 
 @app.command()
@@ -80,6 +82,31 @@ def exhibits(
     from redoubt.workflow.dag import Dag
 
     write_json(listing, x.listing(Dag(root).held))
+
+
+@app.command()
+def fidelity(
+    folder: Annotated[Path, typer.Option(help="folder of the tables, one file a method")] = FIDELITY,
+    out: Annotated[Path, typer.Option(help="the page to write")] = Path("docs/fidelity.md"),
+) -> None:
+    """Write docs/fidelity.md: what is equal to the authors' code and what deliberately is not."""
+    from redoubt.claims import fidelity as f
+
+    f.write(folder, out)
+
+
+@app.command()
+def effects(
+    results: Annotated[list[Path] | None, typer.Argument(help="default: every result record here")] = None,
+    folder: Annotated[Path, typer.Option(help="folder of the tables, one file a method")] = FIDELITY,
+) -> None:
+    """Measure what each deviation from the authors' code does, and write it into docs/fidelity/*.yaml."""
+    from redoubt.claims import effects as e
+    from redoubt.claims import report
+    from redoubt.records.results import frame
+
+    measured = e.write(folder, frame(results or report.recorded(Path())[0]))
+    terminal().print("\n".join([f"measured: {len(measured)}", *measured]))
 
 
 @app.command()

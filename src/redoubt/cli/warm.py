@@ -28,6 +28,8 @@ from pathlib import Path
 from redoubt.cli.warm_client import decisive
 
 PACKAGES = ("redoubt.attacks", "redoubt.defenses", "redoubt.models", "redoubt.training", "redoubt.evaluation")
+# Snakemake sets these for each job to the job's threads, which are 1 for all that train and attack.
+THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
 SET_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 
@@ -44,9 +46,18 @@ class Warm:
             return
         self._folder = tempfile.mkdtemp(prefix="redoubt-")
         address = f"{self._folder}/warm"
-        command = [sys.executable, "-m", "redoubt.cli.warm", address, str(os.getpid())]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)  # here, before it loads anything: a command that comes early waits
+            listener.listen(128)
+            self._process = self._launch(listener.fileno())
         os.environ["REDOUBT_WARM"] = address
+
+    @staticmethod
+    def _launch(listener: int) -> subprocess.Popen:
+        command = [sys.executable, "-m", "redoubt.cli.warm", str(listener), str(os.getpid())]
+        one = {f"{name}_NUM_THREADS": "1" for name in THREADS} | {"VECLIB_MAXIMUM_THREADS": "1"}
+        environment = {**os.environ, **one}
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[listener])
 
     def stop(self) -> None:
         """Ends it."""
@@ -70,19 +81,16 @@ class _Job:
 class _Server:
     """Accepts commands and forks them until the run that it belongs to is gone."""
 
-    address: str
+    listener: socket.socket
     run: int
     jobs: list[_Job] = field(default_factory=list)
 
     def serve(self) -> None:
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(self.address)  # before the imports: a command that comes early waits
-        listener.listen(128)
+        self.environment = decisive(os.environ)  # libraries add to it when they are loaded
         _load()
         self.sources = _sources()
-        self.environment = decisive(os.environ)
         self.selector = selectors.DefaultSelector()
-        self.selector.register(listener, selectors.EVENT_READ, self._accept)
+        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         while os.getppid() == self.run:
             for key, _ in self.selector.select(timeout=1):
                 key.data(key.fileobj)
@@ -102,7 +110,7 @@ class _Server:
             while len(content) < int.from_bytes(header, "big"):
                 content += connection.recv(65536)
             asked = json.loads(content)
-            if asked["environment"] == self.environment and _sources() == self.sources:
+            if decisive(asked["environment"]) == self.environment and _sources() == self.sources:
                 self._fork(asked, streams, connection)
             else:
                 _answer(connection, None)
@@ -123,8 +131,9 @@ class _Server:
         self.selector.register(connection, selectors.EVENT_READ, lambda _: self._left(job))
 
     def _left(self, job: _Job) -> None:
-        self.selector.unregister(job.connection)
-        os.kill(job.pid, signal.SIGKILL)
+        if job in self.jobs:
+            self.selector.unregister(job.connection)
+            os.kill(job.pid, signal.SIGKILL)
 
     def _ended(self, job: _Job) -> None:
         _, status = os.waitpid(job.pid, 0)
@@ -170,6 +179,8 @@ def _become(asked: dict, streams: list[int]) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         os.chdir(asked["cwd"])
+        os.environ.clear()
+        os.environ.update(asked["environment"])
         sys.argv = asked["argv"]
         from redoubt.cli.app import run
 
@@ -183,9 +194,9 @@ def _become(asked: dict, streams: list[int]) -> None:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def main(address: str, run: str) -> None:
-    """Serves the run that started this process."""
-    server = _Server(address, int(run))
+def main(listener: str, run: str) -> None:
+    """Serves the run that started this process and handed its listening socket over."""
+    server = _Server(socket.socket(fileno=int(listener)), int(run))
 
     def leave(*_) -> None:
         server.end()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 # Differ between a run and its jobs, and change nothing that a job computes.
-INCIDENTAL = ("PWD", "OLDPWD", "SHLVL", "_", "REDOUBT_WARM")
+INCIDENTAL = ("PWD", "OLDPWD", "SHLVL", "_", "REDOUBT_WARM", "TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
 def decisive(environment: Mapping[str, str]) -> dict[str, str]:
@@ -23,7 +23,7 @@ def ask(address: str) -> int | None:
         None where the command has to run here: nobody answers, the code on disk or the environment is another than
         the warm process has, or it was killed meanwhile; what the command had begun for it was killed with it.
     """
-    request = {"argv": sys.argv, "cwd": os.getcwd(), "environment": decisive(os.environ)}
+    request = {"argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
     with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         content = json.dumps(request).encode()

@@ -25,7 +25,8 @@ def defaults() -> str:
             continue
         lines += ["| hyper-parameter | default | source |", "| --- | --- | --- |"]
         for key, field in fields.items():
-            lines.append(f"| `{key}` | {field.default} | {source(field)} |")
+            default = "required" if field.is_required() else field.default
+            lines.append(f"| `{key}` | {default} | {source(field)} |")
         lines.append("")
     return "\n".join(lines)
 

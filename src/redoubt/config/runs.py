@@ -7,7 +7,8 @@ from typing import Any
 
 from redoubt import defenses
 from redoubt.config.load import parse
-from redoubt.config.schema import AttackSpec, Study, Training, VariantSpec
+from redoubt.config.schema import AttackSpec, DefenseSpec, Sourced, Study, Training, VariantSpec
+from redoubt.errors import RedoubtError
 from redoubt.params import source
 
 
@@ -19,6 +20,7 @@ class Variant:
         path: `study/defense/variant`, which is also where its files lie.
         params: every hyper-parameter of the defense; `sources` says where each value comes from.
         starts_from: `defense/variant` of the same study whose checkpoint is the start, or None.
+        published: what others found of published weights (`schema.Published`), or None; it decides no weights.
     """
 
     study: str
@@ -33,6 +35,7 @@ class Variant:
     data: dict[str, Any]
     threat: dict[str, Any]
     starts_from: str | None
+    published: dict[str, Any] | None = None
 
     @property
     def path(self) -> str:
@@ -91,12 +94,11 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
     grid = study.defenses[defense]
     kind = defenses.get(defense)
     key = f"defenses.{defense}.variants.{name}"
-    given = {**grid.params, **spec.params}
+    given = {**grid.params, **spec.params, **_fetched(kind.trained, spec, file, key)}
     params = parse(kind.Params, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
     defaults = {k: source(f) for k, f in kind.Params.model_fields.items()}
     sources = {**defaults, **{k: v.source for k, v in given.items()}}
-    merged = {**study.training.model_dump(), **grid.training, **spec.training}
-    training = parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
+    training = _schedule(study, spec, grid, file, key) if kind.trained else {}
     starts_from = spec.starts_from or grid.starts_from or kind.starts_from
     if starts_from and "/" not in starts_from:
         starts_from += "/main"
@@ -115,7 +117,37 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
         data=study.data.model_dump(),
         threat=study.threat.model_dump(exclude={"source"}),
         starts_from=starts_from,
+        published=spec.published.model_dump() if spec.published else None,
     )
+
+
+def _schedule(
+    study: Study, spec: VariantSpec, grid: DefenseSpec, file: Path | str, key: str
+) -> dict[str, Any]:
+    shared = study.training.model_dump() if study.training else {}
+    merged = {**shared, **grid.training, **spec.training}
+    return parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
+
+
+def _fetched(trained: bool, spec: VariantSpec, file: Path | str, key: str) -> dict[str, Sourced]:
+    """The parameters that say which published weights are fetched, of the defense `external`."""
+    if trained:
+        for name in ("weights", "published"):
+            if getattr(spec, name):
+                raise RedoubtError(
+                    "this defense is trained: only `external` takes what others published",
+                    file=file, key=f"{key}.{name}",
+                )  # fmt: skip
+        return {}
+    if spec.weights is None:
+        raise RedoubtError(
+            "a required key is missing",
+            file=file,
+            key=f"{key}.weights",
+            hint="add it: url, sha256, file, source",
+        )
+    w = spec.weights
+    return {name: Sourced(value=getattr(w, name), source=w.source) for name in ("url", "sha256", "file")}
 
 
 def named(patterns: tuple[str, ...], name: str) -> bool:

@@ -20,7 +20,7 @@ _REGISTRY = {
     "fgsm_rs": ("redoubt.defenses.single_step", "FgsmRs"),
     "n_fgsm": ("redoubt.defenses.single_step", "NFgsm"),
     "cure": ("redoubt.defenses.cure", "Cure"),
-    "cure_eff": ("redoubt.defenses.cure", "CureEff"),
+    "cure_eff": ("redoubt.defenses.cure_eff", "CureEff"),
     "purifier": ("redoubt.defenses.purifier", "Purifier"),
     "atop": ("redoubt.defenses.atop", "Atop"),
     "atop_transfer": ("redoubt.defenses.atop", "AtopTransfer"),
@@ -31,6 +31,7 @@ _REGISTRY = {
     "afkd": ("redoubt.defenses.afkd", "Afkd"),
     "rift": ("redoubt.defenses.rift", "Rift"),
     "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
+    "external": ("redoubt.defenses.external", "External"),
 }
 
 

@@ -97,6 +97,8 @@ def wrong_label(z1: Tensor, y: Tensor) -> Tensor:
 class Afd(Vaft[Disentangled]):
     """L_1 trains D_2; L_2 + L_3 trains g, w, b and D_1."""
 
+    graphs = False
+
     class Params(InnerAttack):
         """Hyper-parameters of AFD."""
 
@@ -104,11 +106,13 @@ class Afd(Vaft[Disentangled]):
         alpha: float = hyper(0.05, f"{CODE} and README: weight of L_1", ge=0)
         beta: float = hyper(0.25, f"{CODE} (there sigma) and README: weight of L_2", ge=0)
         gamma: float = hyper(25.0, f"{CODE} and README: weight of the alignment in L_3", ge=0)
-        update: Literal["single_graph", "double"] = hyper(
-            "single_graph", "ours: the released order of steps does not run on a modern PyTorch"
+        update: Literal["released", "single_graph", "double"] = hyper(
+            "released",
+            f"{CODE} 215-264 (three steps a batch on one graph); single_graph and double are one step",
         )
         trains_head: bool = hyper(
-            False, "ours: the paper gives L_1 to D_2 alone; in the authors' code it reaches w and b too"
+            False,
+            "ours, of single_graph: the paper gives L_1 to D_2 alone; in the authors' code it reaches w and b too",
         )
         stop_gradient: bool = hyper(True, f"{CODE}: f_2 takes g(x_adv) detached")
         disentangler: Literal["linear", "mlp", "none"] = hyper(
@@ -144,12 +148,19 @@ class Afd(Vaft[Disentangled]):
 
     def optimizers(self, model: Disentangled, make) -> dict[str, torch.optim.Optimizer]:
         c = self.params
-        main = make([*model.classifier.parameters(), *model.D1.parameters()])
+        rest, confused = [*model.classifier.parameters(), *model.D1.parameters()], [*model.D2.parameters()]
+        if not confused:
+            return {"model": make(rest)}
+        if c.update == "released":
+            # The steps on `.data` are invisible to autograd: what goes back later meets the weights as they stand.
+            hidden = {"first": make([w.data for w in rest]), "D2": make([w.data for w in confused])}
+            return {"model": make(rest), **hidden}
+        main = make(rest)
         if c.update == "double":
             # The released code steps these weights twice a batch, and each step decays them.
             for group in main.param_groups:
                 group["weight_decay"] *= 2
-        return {"model": main} | ({} if c.disentangler == "none" else {"D2": make(model.D2.parameters())})
+        return {"model": main, "D2": make(confused)}
 
     def losses(self, batch: Batch, x_adv: Tensor, model: Disentangled) -> tuple[dict[str, Tensor], dict]:
         """L1, L2 and L3 with their weights, and what to log.
@@ -162,7 +173,7 @@ class Afd(Vaft[Disentangled]):
         z1 = w(f1)
         z2 = (
             w(f2)
-            if c.trains_head or c.update == "double"
+            if c.trains_head or c.update != "single_graph"
             else F.linear(f2, w.weight.detach(), w.bias.detach())
         )
         f_nat = model.natural(batch.x)
@@ -180,13 +191,43 @@ class Afd(Vaft[Disentangled]):
         return terms, {k: v.detach() for k, v in {**logged, **right, **feature_gap(f_nat, f1)}.items()}
 
     def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
-        """D_2 moves by the gradient of L_1, and g, w, b, D_1 by that of L_2 + L_3, all taken at the same weights.
+        """One batch: D_2 moves by the gradient of L_1, and g, w, b, D_1 by that of L_2 + L_3."""
+        terms, logged = self.losses(batch, self.adversary(batch, state), state.model)
+        move = self.in_turn if "first" in state.optimizers else self.at_once
+        move(terms, state)
+        total = terms["L1"] + terms["L2"] + terms["L3"]
+        return {"loss": total.detach(), **logged}
+
+    def in_turn(self, terms: dict[str, Tensor], state: State) -> None:
+        """The released order, tl+sl.py 215-264: gradients are cleared once, then add up over three steps.
+
+        L_1 and a step of D_2; L_2 and a step of all else, which moves w and b by L_1 too; L_3 and a second step of
+        all else, with momentum of its own, by L_1 + L_3 on w and b and by L_2 + L_3 on the others. L_3 goes back
+        through activations of the first weights and weights that L_2 has moved, as PyTorch before 1.5 let it. Under
+        bf16 autocast it meets copies of the first weights instead.
+        """
+        model = state.model
+        rest = [*model.classifier.parameters(), *model.D1.parameters()]
+        model.zero_grad(set_to_none=True)
+        for term, name, moved in (
+            ("L1", "D2", list(model.D2.parameters())),
+            ("L2", "first", rest),
+            ("L3", "model", rest),
+        ):
+            terms[term].backward(retain_graph=term != "L3")
+            optimizer = state.optimizers[name]
+            for held, w in zip(optimizer.param_groups[0]["params"], moved, strict=True):
+                held.grad = w.grad
+            optimizer.step()
+        model.zero_grad(set_to_none=True)
+
+    def at_once(self, terms: dict[str, Tensor], state: State) -> None:
+        """All gradients at the same weights, then one step.
 
         `double` sums what the released code's two steps a batch apply: 2 L_2 + L_3 on g and D_1, and 2 L_1 + L_3
         on w and b. Neither lets L_2 move D_2: there its gradient is thrown away.
         """
         model, twice = state.model, 2 if self.params.update == "double" else 1
-        terms, logged = self.losses(batch, self.adversary(batch, state), model)
         rest = [*model.classifier.parameters(), *model.D1.parameters()]
         confused = list(model.D2.parameters())
         total = twice * (terms["L1"] + terms["L2"]) + terms["L3"] if confused else terms["L3"]
@@ -198,5 +239,3 @@ class Afd(Vaft[Disentangled]):
         for optimizer in state.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        loss = terms["L1"] + terms["L2"] + terms["L3"]
-        return {"loss": loss.detach(), **logged}

@@ -4,20 +4,39 @@ Adversarial fine-tuning with representation-guided knowledge distillation (RGKD)
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from redoubt.attacks.core.engine import evaluating
-from redoubt.attacks.core.pgd_step import random_start
 from redoubt.defenses.base import Batch, InnerAttack, State, hyper
 from redoubt.defenses.vaft import Vaft, WithStart
+from redoubt.models.base import Classifier
 
 CODE = "AFD authors' code: ARREST.py"
 
 
-class Arrest(Vaft[WithStart]):
+class WithTeacher(WithStart):
+    """Attributes: classifier, and `start`, the teacher, whose running statistics no pass moves."""
+
+    def __init__(self, classifier: Classifier):
+        super().__init__(classifier)
+        for m in self.start.modules():
+            if isinstance(m, nn.modules.batchnorm._BatchNorm):
+                m.track_running_stats = False
+
+    @torch.no_grad()
+    def taught(self, x: Tensor) -> Tensor:
+        """The teacher's features (N, D) of natural images, its batch norms using the batch's statistics."""
+        self.start.train()
+        features = self.start.features(x)
+        self.start.eval()
+        return features
+
+
+class Arrest(Vaft[WithTeacher]):
     """CE(f(x_adv), y) + lam (1 - cos(f(x_adv), f'_nat(x))), with noise in place of x_adv where features drift."""
 
     paper = "2308.16454"
@@ -28,6 +47,16 @@ class Arrest(Vaft[WithStart]):
         lam: float = hyper(50.0, f"{CODE} (beta 50); 0 switches RGKD off", ge=0)
         theta: float | None = hyper(30.0, f"{CODE} (degrees); null switches NR off", ge=0, le=180)
         replayed: float = hyper(0.5, f"{CODE} (NR in epochs 1-10 of 20), a share of the epochs", ge=0, le=1)
+        teacher: Literal["batch", "running"] = hyper(
+            "batch", f"{CODE} 372 (model_nat is never put in eval mode): whose statistics its batch norms use"
+        )
+
+    def build(self) -> WithTeacher:
+        return WithTeacher(self.classifier())
+
+    def taught(self, x: Tensor, state: State) -> Tensor:
+        """f'_nat(x), (N, D), of natural images."""
+        return state.model.taught(x) if self.params.teacher == "batch" else state.model.natural(x)
 
     params: Params
 
@@ -37,16 +66,23 @@ class Arrest(Vaft[WithStart]):
         if p.theta is None or state.epoch >= p.replayed * state.epochs:
             return False
         with evaluating(model), torch.no_grad():
-            cos = F.cosine_similarity(model.natural(batch.x), model.classifier.features(batch.x))
+            taught = self.taught(batch.x, state)
+            cos = F.cosine_similarity(taught, model.classifier.features(batch.x))
         return (1 - cos.mean()).item() >= 1 - math.cos(math.radians(p.theta))
 
     def adversary(self, batch: Batch, state: State) -> Tensor:
-        """PGD's x_adv, or its random start alone where the features have drifted."""
+        """PGD's x_adv, or its random start alone where the features have drifted.
+
+        The start is clipped to [0, 1] after the first step only (ARREST.py 173-185).
+        """
+        model, start = state.model, self.start_of_attack(batch, state)
         if self.drifted(batch, state):
-            return random_start(batch.x, self.norm, self.eps * state.warmup, state.generator)
-        return super().adversary(batch, state)
+            return start.clamp(0, 1)
+        ce = lambda z: F.cross_entropy(model(z), batch.y, reduction="none")
+        return self.perturb(model, batch, state, ce, start)
 
     def extra(self, z: Tensor, f_adv: Tensor, f_nat: Tensor, batch: Batch, state: State) -> dict[str, Tensor]:
         if not self.params.lam:
             return {}
-        return {"rgkd": self.params.lam * (1 - F.cosine_similarity(f_nat, f_adv).mean())}
+        taught = self.taught(batch.x, state)
+        return {"rgkd": self.params.lam * (1 - F.cosine_similarity(taught, f_adv).mean())}

@@ -1,5 +1,6 @@
 """The contract of a defense: what is trained, from what, with which loss, and what an attacker faces."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar, cast
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from redoubt import models
-from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.engine import attacking
 from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.models.base import Classifier
 from redoubt.params import Strict, hyper
@@ -88,6 +89,7 @@ class Defense(Generic[M]):
     paper: ClassVar[str | None] = None
     Params: ClassVar[type[Strict]] = NoParams
     starts_from: ClassVar[str | None] = None
+    trained: ClassVar[bool] = True  # False where the weights are fetched
     selects_on: ClassVar[str] = "robust"
     random: ClassVar[bool] = False
     graphs: ClassVar[bool] = True  # False where a step goes back through one graph twice: no CUDA graphs
@@ -125,13 +127,24 @@ class Defense(Generic[M]):
 
     def step(self, batch: Batch, state: State[M]) -> dict[str, Tensor]:
         """One update; a method with several optimizers overrides this."""
-        loss, metrics = self.loss(batch, state)
+        return self.apply(*self.loss(batch, state), state)
+
+    def apply(self, loss: Tensor, metrics: dict[str, Tensor], state: State[M]) -> dict[str, Tensor]:
+        """One step of every optimizer by the loss; `metrics` with it."""
         for optimizer in state.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for optimizer in state.optimizers.values():
             optimizer.step()
         return {"loss": loss.detach(), **metrics}
+
+    def finish(self, model: M, evaluate: Callable[[], tuple[float, float]]) -> None:
+        """After the last epoch, for the best and the last weights each: sets what is chosen on validation images.
+
+        Args:
+            model: in eval mode; what is set in its buffers is written with its weights.
+            evaluate: clean accuracy and accuracy under a short PGD of what `deployed` makes of the model now.
+        """
 
     def deployed(self, model: M) -> nn.Module:
         """The end-to-end classifier on [0, 1] pixels that an attacker faces."""
@@ -142,22 +155,32 @@ class Defense(Generic[M]):
         return {"deployed": View(self.deployed(model), "the whole system, end to end", self.random)}
 
     def perturb(
-        self, model: nn.Module, batch: Batch, state: State, objective, start: Tensor | None = None
+        self,
+        model: nn.Module,
+        batch: Batch,
+        state: State,
+        objective,
+        start: Tensor | None = None,
+        *,
+        radius: float = 1.0,
+        mode: str = "eval",
     ) -> Tensor:
-        """The inner maximisation: PGD on `objective`, with the model in eval mode and its weights frozen.
+        """The inner maximisation: PGD on `objective`, with the model's weights frozen.
 
         Args:
             objective: images -> loss to maximise, one value an example or a scalar.
             start: default a random point of the ball.
+            radius: of the ball and with it of the steps, as a share of the study's.
+            mode: of the model, see `engine.attacking`.
 
         Returns:
             (N, C, H, W) adversarial images, detached.
         """
-        eps = self.eps * state.warmup
+        eps = radius * self.eps * state.warmup
         if start is None:
             start = random_start(batch.x, self.norm, eps, state.generator)
         inner = cast(InnerAttack, self.params)  # a defense that calls this has its fields
-        with evaluating(model):
+        with attacking(model, mode):
             return ascend(
                 objective,
                 batch.x,

@@ -4,7 +4,7 @@ A network trained on natural images is trained on with the adversarial training 
 only: U-b updates the blocks whose numbers are in b and freezes the others.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
@@ -35,6 +35,9 @@ class BlockFreezing(PgdAt):
         """Hyper-parameters of the layer study."""
 
         steps: int = hyper(10, "paper: F.1 (PGD-10)", ge=1)
+        start: Literal["uniform", "normal"] = hyper(
+            "normal", "authors' code: adversarial_loss.py 310 (madry_loss: x + 0.001 n)"
+        )
         update: Annotated[tuple[str, ...], Field(min_length=1)] = hyper(
             ("block2", "block3"), "paper: section 3, U-23 has the best balance"
         )

@@ -1,11 +1,9 @@
 """CURE, conserve - update - revise: Gowda, Zonooz, Arani, ICLR 2024 (arXiv 2401.14948).
 
 Symbols as in the paper's section 4: theta is the trained network, theta_rev the revision network, both start from
-a network trained on natural images (ST). `Cure` trains from there; `CureEff` (appendix B) trains naturally first
-and switches inside the same budget of epochs.
+a network trained on natural images (ST).
 """
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -15,77 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.pgd_step import normal_start
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.conservation import block_of, masks
+from redoubt.defenses.revision import Revised, consistency, seen
 from redoubt.defenses.trades import kl
 from redoubt.errors import RedoubtError
-from redoubt.models.base import Classifier
 
-
-class Revised(nn.Module):
-    """theta with its revision network.
-
-    Attributes:
-        classifier: theta.
-        revision: theta_rev; no gradient reaches it.
-        t: 0-dim int64, steps taken since the revision network was set.
-    """
-
-    t: Tensor
-
-    def __init__(self, classifier: Classifier):
-        super().__init__()
-        self.classifier, self.revision = classifier, copy.deepcopy(classifier).requires_grad_(False)
-        self.register_buffer("t", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(x)
-
-    @torch.no_grad()
-    def copy(self) -> None:
-        """theta_rev <- theta, values only: the two never share storage, or revising would shrink theta."""
-        self.revision.load_state_dict(self.classifier.state_dict())
-        self.t.zero_()
-
-    @torch.no_grad()
-    def revise(self, d: float) -> None:
-        """theta_rev <- d_t theta_rev + (1 - d_t) theta, equation 7, with d_t = min(1 - 1/(t + 1), d).
-
-        Parameters only: batch norm's statistics are those that theta_rev gathers itself (authors' code).
-        """
-        rate = 1 - (1 - 1 / (self.t.double() + 1)).clamp(max=d)
-        for theta_rev, theta in zip(self.revision.parameters(), self.classifier.parameters(), strict=True):
-            theta_rev.lerp_(theta, rate.to(theta_rev.dtype))
-
-
-def percentile(s: Tensor, p: float) -> Tensor:
-    """The value that `s < value` needs to pick what lies below the p-th percentile (p a share in [0, 1]).
-
-    The order statistic just above the linearly interpolated percentile: the same set, and no limit on the size.
-    """
-    at = math.ceil(p * (s.numel() - 1) - 1e-9)
-    return s.flatten().sort().values[at]
-
-
-def masks(scores: dict[str, Tensor], p: float, scope: str) -> dict[str, Tensor]:
-    """Which weights are updated, algorithm 1, lines 11-13: RGP not below the p-th percentile.
-
-    Args:
-        scores: RGP of each weight, by tensor.
-        scope: `tensor` takes the percentile of each tensor, `global` that of the whole network.
-
-    Returns:
-        Booleans of the scores' shapes; False is conserved.
-    """
-    if scope == "global":
-        limit = percentile(torch.cat([s.flatten() for s in scores.values()]), p)
-        return {name: s >= limit for name, s in scores.items()}
-    return {name: s >= percentile(s, p) for name, s in scores.items()}
-
-
-def block_of(name: str) -> str:
-    """The block that a classifier's parameter belongs to: `stages.block1.0.weight` is in block1."""
-    first, second, *_ = name.split(".")
-    return second if first == "stages" else first
+CONSISTENCY = {
+    "kl": "consistency", "l2": "consistency_l2", "at": "consistency_at", "fitnet": "consistency_fitnet",
+}  # fmt: skip
 
 
 class Cure(Defense[Revised]):
@@ -100,12 +37,21 @@ class Cure(Defense[Revised]):
 
         p: float = hyper(0.3, "paper: table 9, ResNet-18 (30 %); the share of weights conserved", ge=0, lt=1)
         alpha: float = hyper(0.1, "paper: table 9, ResNet-18 on CIFAR", ge=0, le=1)
-        gamma: float = hyper(1.0, "paper: table 9, ResNet-18", ge=0)
+        gamma: float = hyper(1.0, "paper: table 9, ResNet-18; of kl", ge=0)
+        consistency: tuple[Literal["kl", "l2", "at", "fitnet"], ...] = hyper(
+            ("kl",), "paper: equation 8; authors' code: aux_loss_type, default kl"
+        )
+        gamma_l2: float = hyper(1.0, "authors' code: args.py, aux_loss_wt_l21; of l2", ge=0)
+        gamma_at: float = hyper(0.0, "authors' code: args.py, aux_loss_wt_at1; of at and fitnet", ge=0)
+        attacked: Literal["kl", "algorithm_1"] = hyper(
+            "kl", "paper: equation 4 and authors' code; algorithm 1, line 4, has CE(x') + alpha KL"
+        )
         beta: float = hyper(
             1.0, "paper: equation 5 (the KL term has no weight); authors' code defaults to 5", ge=0
         )
-        score: Literal["equation_6", "code", "code_old", "code_soft", "random"] = hyper(
-            "equation_6", "paper: equation 6; the code's are its modes rgp, rgp_old and rgp_soft"
+        score: Literal["equation_6", "code", "code_old", "code_soft", "code_soft_all", "random"] = hyper(
+            "equation_6",
+            "paper: equation 6; the code's are its modes rgp, rgp_old, rgp_soft, and rgp_soft with grad_mode all",
         )
         scope: Literal["tensor", "global"] = hyper("tensor", "paper: algorithm 1 (for each layer)")
         masked: Literal["all", "first_convolutions"] = hyper(
@@ -117,8 +63,9 @@ class Cure(Defense[Revised]):
         )
         r: float = hyper(0.2, "paper: table 9", ge=0, le=1)
         d: float = hyper(0.999, "paper: table 9", ge=0, lt=1)
-        r_decay: Literal["none", "second_half"] = hyper(
-            "none", "authors' code: ema_dynamic is off; the paper's decay (F.1) has no schedule"
+        r_decay: Literal["none", "second_half", "halved"] = hyper(
+            "none",
+            "authors' code: ema_dynamic is off; on, it is halved (train.py 176); the paper's (F.1) has no schedule",
         )
         noise: float = hyper(0.001, "authors' code: adversarial_loss.py, normal start around x", ge=0)
         deploys: Literal["theta", "theta_rev"] = hyper("theta", "OpenReview: evaluation uses theta")
@@ -136,43 +83,66 @@ class Cure(Defense[Revised]):
         return model.classifier if self.params.deploys == "theta" else model.revision
 
     def adversary(self, batch: Batch, state: State[Revised]) -> Tensor:
-        """x + delta*, equation 4: delta* maximises KL(p(x; theta) || p(x + delta; theta))."""
-        theta, x = state.model.classifier, batch.x
-        noise = torch.empty_like(x).normal_(generator=state.generator)
-        start = (x + (self.params.noise * noise).clamp(-self.eps, self.eps)).clamp(0, 1)
+        """x + delta*, equation 4: delta* maximises KL(p(x; theta) || p(x + delta; theta)).
+
+        `algorithm_1` maximises CE(p(x + delta), y) + alpha KL, as that algorithm's line 4 has it.
+        """
+        theta, x, c = state.model.classifier, batch.x, self.params
+        start = normal_start(x, c.noise, state.generator)
         with evaluating(theta), torch.no_grad():
             log_p = theta(x).log_softmax(1)
-        return self.perturb(theta, batch, state, lambda z: kl(log_p, theta(z).log_softmax(1)), start)
+
+        def objective(z: Tensor) -> Tensor:
+            log_q = theta(z).log_softmax(1)
+            divergence = kl(log_p, log_q)
+            if c.attacked == "kl":
+                return divergence
+            return F.nll_loss(log_q, batch.y, reduction="none") + c.alpha * divergence
+
+        return self.perturb(theta, batch, state, objective, start)
 
     def losses(self, batch: Batch, x_adv: Tensor, model: Revised) -> dict[str, Tensor]:
         """The scalars of section 4, averaged over the batch.
 
         Returns:
             natural: CE(p(x), y). adversarial: CE(p(x_adv), y), of the code's loss and RGP. kl: KL(p(x) || p(x_adv)).
-            consistency: L_CR, equation 8, whose theta_rev side has no gradient; absent where gamma is 0.
+            consistency: L_CR, equation 8, whose theta_rev side has no gradient. consistency_l2 and so on: the other
+            kinds of `Params.consistency`. Those of weight 0 are absent.
         """
-        z_n, z_a = model.classifier(batch.x), model.classifier(x_adv)
-        log_n, log_a = z_n.log_softmax(1), z_a.log_softmax(1)
+        kinds = self.weights()
+        maps = not kinds.keys().isdisjoint(("at", "fitnet"))
+        natural, adversarial = (seen(model.classifier, z, maps) for z in (batch.x, x_adv))
+        z_n, z_a = natural[0], adversarial[0]
         terms = {
             "natural": F.cross_entropy(z_n, batch.y),
             "adversarial": F.cross_entropy(z_a, batch.y),
-            "kl": kl(log_n, log_a).mean(),
+            "kl": kl(z_n.log_softmax(1), z_a.log_softmax(1)).mean(),
         }
-        if self.params.gamma:
+        if kinds:
             with torch.no_grad():
-                r_n, r_a = (model.revision(z).log_softmax(1) for z in (batch.x, x_adv))
-            terms["consistency"] = kl(r_n, log_n).mean() + kl(r_a, log_a).mean()
+                held = [seen(model.revision, z, maps) for z in (batch.x, x_adv)]
+            pairs = ((natural, held[0]), (adversarial, held[1]))
+            parts = [{kind: consistency(kind, *pair) for kind in kinds} for pair in pairs]
+            terms |= {CONSISTENCY[kind]: parts[0][kind] + parts[1][kind] for kind in kinds}
         return terms
+
+    def weights(self) -> dict[str, float]:
+        """The kinds of consistency whose weight is not 0, with it."""
+        c = self.params
+        of = {"kl": c.gamma, "l2": c.gamma_l2, "at": c.gamma_at, "fitnet": c.gamma_at}
+        return {kind: of[kind] for kind in c.consistency if of[kind]}
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """L_adv + gamma L_CR: equation 5, or what the released code's mode minimises in its place."""
         c = self.params
-        if c.score in ("code", "code_old"):
+        if c.score in ("code", "code_old", "code_soft_all"):
             robust = terms["adversarial" if c.score == "code" else "kl"]
             loss = c.alpha * terms["natural"] + (1 - c.alpha) * robust
         else:
             loss = terms["natural"] + c.beta * terms["kl"]
-        return loss + c.gamma * terms["consistency"] if c.gamma else loss
+        for kind, weight in self.weights().items():
+            loss = loss + weight * terms[CONSISTENCY[kind]]
+        return loss
 
     def rgp(
         self, terms: dict[str, Tensor], weights: list[Tensor], gradients: list[Tensor], state: State[Revised]
@@ -180,11 +150,15 @@ class Cure(Defense[Revised]):
         """RGP(w) = alpha |dCE(x)/dw| + (1 - alpha) |dCE(x_adv)/dw|, equation 6, for each of `weights`.
 
         The released modes rgp and rgp_old take |dL/dw| of the whole loss; rgp_soft takes the signed
-        alpha dCE(x)/dw + (1 - alpha) dKL/dw. `random` is the control of masks of the same size.
+        alpha dCE(x)/dw + (1 - alpha) dKL/dw, and with grad_mode all (reinit_util.py 326) adds the consistency's
+        gradient and steps by this sum, which is the signed gradient of rgp_old's loss. `random` is the control of
+        masks of the same size.
         """
         c = self.params
         if c.score in ("code", "code_old"):
             return [g.abs() for g in gradients]
+        if c.score == "code_soft_all":
+            return gradients
         if c.score == "random":
             return [torch.empty_like(w).uniform_(generator=state.generator) for w in weights]
         g_n = torch.autograd.grad(terms["natural"], weights, retain_graph=True)
@@ -248,12 +222,19 @@ class Cure(Defense[Revised]):
 
     def revise(self, state: State[Revised]) -> None:
         """s ~ U(0, 1); equation 7 where s < r. The draw is torch's default generator's, not the attack's."""
-        model, r = state.model, self.params.r
-        if self.params.r_decay == "second_half":
-            r *= min(1.0, 2 * (1 - state.epoch / state.epochs))
-        model.t += 1
-        if torch.rand(()).item() < r:
-            model.revise(self.params.d)
+        state.model.t += 1
+        if torch.rand(()).item() < self.revision_rate(state):
+            state.model.revise(self.params.d)
+
+    def revision_rate(self, state: State) -> float:
+        """r at this step; `halved` halves it at every step from half of the epochs on (there 100 of 200)."""
+        c = self.params
+        if c.r_decay == "second_half":
+            return c.r * min(1.0, 2 * (1 - state.epoch / state.epochs))
+        half = math.ceil(state.epochs / 2)
+        if c.r_decay == "halved" and state.epoch >= half:
+            return c.r * 0.5 ** (state.step - half * state.steps_per_epoch + 1)
+        return c.r
 
     def prominence(self, gradients: dict[str, Tensor], updated: dict[str, Tensor]) -> dict[str, Tensor]:
         """Figure 6: by block, the mean magnitude of the loss's gradient before masking and the share updated."""
@@ -265,29 +246,3 @@ class Cure(Defense[Revised]):
             if chosen:
                 rows[f"updated_{block}"] = torch.cat(chosen).float().mean()
         return rows
-
-
-class CureEff(Cure):
-    """CURE_Eff, appendix B: natural training, then CURE, in one training."""
-
-    starts_from = None
-
-    class Params(Cure.Params):
-        """Hyper-parameters of CURE_Eff."""
-
-        switch: float = hyper(
-            0.4, "authors' code: train_warmup.py (epoch 80 of 200), a share of the epochs", ge=0, le=1
-        )
-
-    params: Params
-
-    def step(self, batch: Batch, state: State[Revised]) -> dict[str, Tensor]:
-        if state.epoch >= self.params.switch * state.epochs:
-            return super().step(batch, state)
-        loss = F.cross_entropy(state.model.classifier(batch.x), batch.y)
-        state.optimizers["model"].zero_grad(set_to_none=True)
-        loss.backward()
-        state.optimizers["model"].step()
-        # theta_rev follows until the switch, so that it starts from the last natural weights even after a kill.
-        state.model.copy()
-        return {"loss": loss.detach()}

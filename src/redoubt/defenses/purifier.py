@@ -18,7 +18,7 @@ from redoubt.attacks.core.bpda import with_backward
 from redoubt.attacks.core.engine import frozen
 from redoubt.defenses.base import Batch, Defense, State, View, hyper
 from redoubt.models.base import Classifier
-from redoubt.models.patch_discriminator import patch_discriminator
+from redoubt.models.patch_discriminator import both_scores, patch_discriminator
 from redoubt.models.purified import Purification, Purified
 from redoubt.models.random_transforms import Kind, Masks, RandomTransform
 from redoubt.models.spectral import discriminator_hinge, generator_hinge
@@ -47,6 +47,10 @@ class PipelineParams(Strict):
         "as_trained", "ours: what is trained is deployed"
     )
     deployed_masks: Masks = hyper("image", "ours: strictly more random than the code's one mask a batch")
+    deployed_range: Literal["rescaled", "as_released"] = hyper(
+        "rescaled",
+        "authors' code: training notebooks (2x - 1); evaluate.ipynb feeds [0, 1] to the same g (as_released)",
+    )
 
     def deployed(self) -> RandomTransform:
         """t that an attacker faces."""
@@ -123,13 +127,17 @@ class BehindPurifier(Defense[Guarded]):
 
     def behind(self, model: Guarded, transform: RandomTransform) -> Purified:
         """f(g(t(x))) with the model's f and g, whose modes stay as they are."""
-        return _in_mode_of(model, Purified(Purification(model.purifier, transform), model.classifier))
+        return _in_mode_of(model, Purified(self.stage(model, transform), model.classifier))
+
+    def stage(self, model: Guarded, transform: RandomTransform) -> Purification:
+        """g(t(x)) as it is deployed."""
+        return Purification(model.purifier, transform, rescaled=self.params.deployed_range == "rescaled")
 
     def adaptive(self, model: Guarded) -> dict[str, View]:
         """The deployed system; and attackers who know less of it or borrow gradients, to be compared with it."""
         system, t = self.deployed(model), self.params.deployed()
         f, stage = system.classifier, system.purification
-        clear = Purification(model.purifier, replace(t, kind="none"))
+        clear = self.stage(model, replace(t, kind="none"))
         borrowed = {
             "bpda_identity": (nn.Identity(), "the identity's gradient in place of the purification's"),
             "bpda_untransformed": (clear, "the purifier's gradient at the image itself, without a transform"),
@@ -214,9 +222,7 @@ class Purifier(BehindPurifier):
         logged = {}
         if model.critic is not None:
             fake = images[-1]
-            logged["critic"] = discriminator_hinge(
-                model.critic(real, hole), model.critic(fake.detach(), hole)
-            )
+            logged["critic"] = discriminator_hinge(*both_scores(model.critic, real, fake.detach(), hole))
             _descend(logged["critic"], state.optimizers["critic"])
             with frozen(model.critic):
                 seen = fake if p.gan == "both" else fake.detach()

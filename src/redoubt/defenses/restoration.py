@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from redoubt.defenses.trades import kl
 from redoubt.models.identity_discriminator import IdentityDiscriminator
-from redoubt.models.patch_discriminator import patch_discriminator
+from redoubt.models.patch_discriminator import both_scores, patch_discriminator
 from redoubt.models.spectral import discriminator_hinge, generator_hinge
 
 Form = Literal["hinge", "relativistic", "identity"]
@@ -81,7 +81,7 @@ def critic_loss(form: Form, d: nn.Module, real: Tensor, restored: Tensor, remove
     """
     if form == "identity":
         return told_apart(d(2 * restored - 1))
-    scores = d(2 * real - 1, removed), d(2 * restored - 1, removed)
+    scores = both_scores(d, 2 * real - 1, 2 * restored - 1, removed)
     return relativistic(*scores) if form == "relativistic" else discriminator_hinge(*scores)
 
 
@@ -89,7 +89,7 @@ def generator_loss(form: Form, d: nn.Module, real: Tensor, restored: Tensor, rem
     """c1, what G minimizes of it, a scalar; arguments as for `critic_loss`."""
     if form == "identity":
         return indistinct(d(2 * restored - 1))
-    scores = d(2 * restored - 1, removed)
-    return (
-        relativistic(scores, d(2 * real - 1, removed)) if form == "relativistic" else generator_hinge(scores)
-    )
+    if form == "hinge":
+        return generator_hinge(d(2 * restored - 1, removed))
+    of_real, of_restored = both_scores(d, 2 * real - 1, 2 * restored - 1, removed)
+    return relativistic(of_restored, of_real)

@@ -5,9 +5,12 @@ interpolated with the start. It is the one fine-tuning baseline of AFD that star
 """
 
 import copy
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -20,14 +23,25 @@ from redoubt.models.base import Classifier
 CODE = "authors' code: robustlearn, RiFT/main.py"
 
 
+FACTORS = tuple(i / 10 for i in range(11))  # RiFT/utils.py 27
+
+
 class WithChoice(WithStart):
-    """Attributes: classifier, start (theta_AT) and `chosen`, the place of the module in `modules`, -1 before."""
+    """What is fine-tuned and what has been chosen.
+
+    Attributes:
+        classifier, start: theta_FT and theta_AT.
+        chosen: the place of the module in `modules`, -1 before.
+        factor: of the interpolation; 1 until the training has ended.
+    """
 
     chosen: Tensor
+    factor: Tensor
 
-    def __init__(self, classifier: Classifier):
+    def __init__(self, classifier: Classifier, factor: float):
         super().__init__(classifier)
         self.register_buffer("chosen", torch.tensor(-1))
+        self.register_buffer("factor", torch.tensor(factor, dtype=torch.float64))
 
 
 def modules(classifier: nn.Module) -> list[str]:
@@ -79,17 +93,22 @@ class Rift(Defense[WithChoice]):
         ascent: int = hyper(
             10, f"{CODE} (10 passes; here one batch of the training set, not the test set)", ge=1
         )
-        factor: float = hyper(
-            0.5,
-            "ours: halfway; the authors pick the best factor by the robustness on the test set",
+        factor: Literal["validation"] | Annotated[float, Field(ge=0, le=1)] = hyper(
+            "validation",
+            f"{CODE} and README (of 0, 0.1, ..., 1 the highest accuracy without losing much robustness, by hand on "
+            "the test set); ours: on validation images; or a number",
+        )
+        loss_allowed: float = hyper(
+            0.0,
+            "ours: no robust accuracy lost on validation images; README: 'not drop robustness so much'",
             ge=0,
-            le=1,
         )
 
     params: Params
 
     def build(self) -> WithChoice:
-        model = WithChoice(self.classifier())
+        factor = 1.0 if self.params.factor == "validation" else self.params.factor
+        model = WithChoice(self.classifier(), factor)
         known, wanted = modules(model.classifier), self.params.module
         if wanted != "lowest" and wanted not in known:
             raise RedoubtError(
@@ -109,8 +128,23 @@ class Rift(Defense[WithChoice]):
                 f.state_dict().values(), model.classifier.state_dict().values(), strict=True
             ):
                 if kept.dtype.is_floating_point:
-                    kept.lerp_(new, self.params.factor)
+                    kept.lerp_(new, model.factor.to(kept.dtype))
         return f
+
+    def finish(self, model: WithChoice, evaluate: Callable[[], tuple[float, float]]) -> None:
+        """The factor of highest clean accuracy among those not less robust than the start.
+
+        Of equals the largest: where validation images see no difference the smallest would undo the fine-tuning.
+        """
+        if self.params.factor != "validation":
+            return
+        found = {}
+        for factor in FACTORS:
+            model.factor.fill_(factor)
+            found[factor] = evaluate()
+        least = found[0.0][1] - self.params.loss_allowed
+        allowed = [factor for factor, (_, robust) in found.items() if robust >= least]
+        model.factor.fill_(max(allowed, key=lambda factor: (found[factor][0], factor)))
 
     def choose(self, batch: Batch, state: State) -> str:
         """The module of lowest MRC on the first batch, or the one that is named; kept for the whole training."""

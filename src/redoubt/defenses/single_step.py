@@ -3,10 +3,12 @@
 FGSM-RS: Wong, Rice, Kolter, ICLR 2020 (arXiv 2001.03994). N-FGSM: de Jorge et al., NeurIPS 2022 (arXiv 2202.01181).
 """
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.engine import attacking
 from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.defenses.base import Batch, State, hyper
 from redoubt.defenses.uiat import InverseAlignment, InverseParams
@@ -21,6 +23,9 @@ class SingleStep(InverseAlignment):
         lam: float = hyper(0.0, "ours: the method alone; 3.5 joins UIAT's alignment to it", ge=0)
         noise: float = hyper(1.0, "paper: the start is uniform in the ball", ge=0)
         step_size: float = hyper(1.0, "paper: one step as long as the radius", gt=0)
+        mode: Literal["eval", "train"] = hyper(
+            "train", "authors' code: fast_adversarial, train_fgsm.py 73 and 112; N-FGSM, train.py 173 and 224"
+        )
 
     params: Params
 
@@ -31,7 +36,7 @@ class SingleStep(InverseAlignment):
     def adversary(self, batch: Batch, state: State) -> Tensor:
         f, p, eps = state.model.classifier, self.params, self.eps * state.warmup
         start = random_start(batch.x, self.norm, p.noise * eps, state.generator)
-        with evaluating(state.model):
+        with attacking(state.model, p.mode):
             return ascend(
                 lambda z: F.cross_entropy(f(z), batch.y, reduction="none"),
                 batch.x,

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from redoubt.attacks.core.engine import evaluating
+from redoubt.attacks.core.engine import attacking
 from redoubt.attacks.core.pgd_step import ascend, random_start
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
 from redoubt.defenses.trades import kl
 from redoubt.models.base import Classifier
 from redoubt.params import Strict
 
-THIRD_PARTY = "third party: AdverRobust, utils_train_baseline.py"
+THIRD_PARTY = "third party: AdverRobust at 463f070, utils_train_baseline.py"
 
 
 class InverseParams(Strict):
@@ -36,6 +36,9 @@ class InverseParams(Strict):
     momentum: float = hyper(
         0.9, "ours: the paper's momentum over predictions has no public value", ge=0, lt=1
     )
+    momentum_of: Literal["image", "class"] = hyper(
+        "image", "ours: the paper does not say in public whether each image or each class has one"
+    )
     direction: Literal["target_first", "adversarial_first"] = hyper(
         "target_first", "ours: a stored target teaches, so it is detached and stands first"
     )
@@ -43,6 +46,9 @@ class InverseParams(Strict):
         None, "paper: summary; the timing is studied there, no value known", ge=0, lt=1
     )
     before: Literal["none", "natural"] = hyper("none", "ours: no alignment until the perturbations exist")
+    mode_inv: Literal["eval", "train"] = hyper(
+        "eval", f"ours: the inverse attack moves no statistics; train in {THIRD_PARTY} 177-189"
+    )
 
     @model_validator(mode="after")
     def _kept(self) -> "InverseParams":
@@ -57,8 +63,8 @@ class WithInverse(nn.Module):
     Attributes:
         classifier: f.
         delta: (C, channels, H, W), or (1, ...), universal inverse perturbations in pixels, zero at first.
-        q: (N, K), target prediction of each training image; a row of zeros before its first visit. It has no
-            rows until the first step says how many images there are, or a state dict brings them.
+        q: (N, K), target prediction of each training image, or (K, K) of each class; a row of zeros before its first
+            visit. It has no rows until the first step says how many there are, or a state dict brings them.
     """
 
     delta: Tensor
@@ -106,8 +112,11 @@ class InverseAlignment(Defense[WithInverse]):
         raise NotImplementedError(f"{type(self).__name__} has no outer attack")
 
     def loss(self, batch: Batch, state: State):
+        return self.aligned(self.adversary(batch, state), batch, state)
+
+    def aligned(self, x_adv: Tensor, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss with x_adv (N, C, H, W) given, and what to log."""
         f, p = state.model.classifier, self.params
-        x_adv = self.adversary(batch, state)
         t0 = None if p.one_off is None else int(p.one_off * state.epochs)
         early = t0 is not None and state.epoch < t0 and p.before == "none"
         if p.lam == 0 or early:
@@ -116,7 +125,7 @@ class InverseAlignment(Defense[WithInverse]):
         x_inv = self.inverse(batch, x_adv, state, moving=t0 in (None, state.epoch))
         with torch.set_grad_enabled(p.direction == "adversarial_first"):
             p_inv = f(x_inv).softmax(1)
-            target = self.average(p_inv, batch.index, state)
+            target = self.average(p_inv, batch, state)
         logits = f(x_adv)
         ce = F.cross_entropy(logits, batch.y)
         log_target = target.clamp_min(torch.finfo(target.dtype).tiny).log()
@@ -127,22 +136,27 @@ class InverseAlignment(Defense[WithInverse]):
             alignment = kl(log_p_adv, log_target).mean()
         return ce + p.lam * alignment, {"adversarial": ce.detach(), "alignment": alignment.detach()}
 
-    def average(self, p_inv: Tensor, index: Tensor, state: State) -> Tensor:
+    def average(self, p_inv: Tensor, batch: Batch, state: State) -> Tensor:
         """q_i <- m q_i + (1 - m) p_inv, kept without its graph; q_i = p_inv at the first visit.
+
+        Of a class, q_c takes the mean p_inv of its images in the batch, and is the target of each of them.
 
         Args:
             p_inv: (N, K) probabilities of the inverse adversaries.
-            index: (N,) places in the training set.
 
         Returns:
             (N, K), a gradient flowing through p_inv alone, if it has one.
         """
-        model, m = state.model, self.params.momentum
+        model, m, index = state.model, self.params.momentum, batch.index
+        # The first batch is a full one, so this is at least the number of training images.
+        rows = state.steps_per_epoch * len(index)
+        if self.params.momentum_of == "class":
+            index, rows = batch.y, self.num_classes
+            with torch.autocast(p_inv.device.type, enabled=False):
+                members = F.one_hot(index, rows).to(p_inv.dtype).T
+                p_inv = ((members @ p_inv) / members.sum(1, keepdim=True).clamp_min(1))[index]
         if not len(model.q):
-            # The first batch is a full one, so this is at least the number of training images.
-            model.q = p_inv.new_zeros(
-                state.steps_per_epoch * len(index), self.num_classes, dtype=model.q.dtype
-            )
+            model.q = p_inv.new_zeros(rows, self.num_classes, dtype=model.q.dtype)
         past = model.q[index]
         visited = past.sum(1, keepdim=True) > 0
         target = torch.where(visited, m * past + (1 - m) * p_inv, p_inv)
@@ -158,7 +172,7 @@ class InverseAlignment(Defense[WithInverse]):
         p, model, x = self.params, state.model, batch.x
         if p.perturbation == "natural":
             return x
-        with evaluating(model):
+        with attacking(model, p.mode_inv):
             if p.perturbation == "instance":
                 return ascend(
                     self.objective(model.classifier, batch, x_adv),
@@ -183,19 +197,26 @@ class InverseAlignment(Defense[WithInverse]):
 
         prob_kl: KL(f(x) || f(x_inv)) - KL(f(x_adv) || f(x_inv)), and feat_l2:
         ||h(x_inv) - h(x)||^2 - ||h(x_inv) - h(x_adv)||^2 with h the penultimate features: near the natural
-        example and far from the adversarial one. f is in eval mode; x and x_adv are constants.
+        example and far from the adversarial one. x and x_adv are constants. Where f is in train mode x_adv passes
+        anew with each x_inv, as every pass moves the running statistics.
         """
         p = self.params
         ce = lambda logits: F.cross_entropy(logits, batch.y, reduction="none")
         if p.regularizer == "none":
             return lambda z: ce(f(z))
-        with torch.no_grad():
-            h, h_adv = f.features(batch.x), f.features(x_adv)
-            log_p, log_p_adv = f.head(h).log_softmax(1), f.head(h_adv).log_softmax(1)
+
+        @torch.no_grad()
+        def constant(x: Tensor) -> tuple[Tensor, Tensor]:
+            h = f.features(x)
+            return h, f.head(h).log_softmax(1)
+
+        h, log_p = constant(batch.x)
+        known = constant(x_adv) if p.mode_inv == "eval" else None
 
         def j(z: Tensor) -> Tensor:
             h_inv = f.features(z)
             logits = f.head(h_inv)
+            h_adv, log_p_adv = known or constant(x_adv)
             if p.regularizer == "prob_kl":
                 log_p_inv = logits.log_softmax(1)
                 reg = kl(log_p, log_p_inv) - kl(log_p_adv, log_p_inv)
@@ -231,7 +252,24 @@ class Uiat(InverseAlignment):
     class Params(InverseParams, InnerAttack):
         """Hyper-parameters of UIAT."""
 
+        mode: Literal["eval", "train"] = hyper(
+            "eval", f"ours: the outer attack moves no statistics; train in {THIRD_PARTY} 20-35 and 197"
+        )
+        last_pass: bool = hyper(
+            False, f"ours: none; {THIRD_PARTY} 219 logs by a pass of x_adv in train mode after the update"
+        )
+
+    params: Params
+
     def adversary(self, batch: Batch, state: State) -> Tensor:
         f = state.model.classifier
         ce = lambda z: F.cross_entropy(f(z), batch.y, reduction="none")
-        return self.perturb(state.model, batch, state, ce)
+        return self.perturb(state.model, batch, state, ce, mode=self.params.mode)
+
+    def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
+        x_adv = self.adversary(batch, state)
+        metrics = self.apply(*self.aligned(x_adv, batch, state), state)
+        if self.params.last_pass:
+            with torch.no_grad():
+                state.model.classifier(x_adv)
+        return metrics

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from redoubt.attacks.core.pgd_step import random_start
 from redoubt.defenses.base import Batch, Defense, InnerAttack, State
 from redoubt.models.base import Classifier
 from redoubt.models.features import gap
@@ -71,11 +72,15 @@ class Vaft(Defense[W]):
         return model.classifier
 
     def adversary(self, batch: Batch, state: State) -> Tensor:
-        """x_adv (N, C, H, W): PGD on the cross-entropy of what is being fine-tuned."""
-        model = state.model
+        """x_adv (N, C, H, W): PGD on the cross-entropy of what is being fine-tuned, from `start_of_attack`."""
+        model, start = state.model, self.start_of_attack(batch, state)
         return self.perturb(
-            model, batch, state, lambda z: F.cross_entropy(model(z), batch.y, reduction="none")
+            model, batch, state, lambda z: F.cross_entropy(model(z), batch.y, reduction="none"), start
         )
+
+    def start_of_attack(self, batch: Batch, state: State) -> Tensor:
+        """Drawn in the ball and not clipped to [0, 1] (tl+sl.py 173, ARREST.py 173)."""
+        return random_start(batch.x, self.norm, self.eps * state.warmup, state.generator, clip=False)
 
     def extra(self, z: Tensor, f_adv: Tensor, f_nat: Tensor, batch: Batch, state: State) -> dict[str, Tensor]:
         """The method's weighted terms beside the cross-entropy, by name; none here.

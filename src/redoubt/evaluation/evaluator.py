@@ -18,6 +18,7 @@ from redoubt.config.fingerprints import attack_modules
 from redoubt.errors import RedoubtError, nearest
 from redoubt.evaluation import checks, probes, rows
 from redoubt.evaluation.partial import Partial
+from redoubt.evaluation.proven import below_what_is_proven
 from redoubt.progress import bar
 from redoubt.records.files import digest, write_record
 from redoubt.records.provenance import provenance
@@ -150,6 +151,9 @@ class Evaluator:
     def _checks(self, made: list[dict]) -> list[dict]:
         """Whether these numbers can be believed: from the bits, and from probes of the deployed model."""
         found = checks.from_evaluations(made, self.dataset.info.num_classes)
+        if published := self.run.of.published:
+            of = self.study.threat.model_dump()
+            found += filter(None, [below_what_is_proven(made, published["proven"], of)])
         # Whether a gradient can be trusted is asked of the defense, not of each seed.
         if not named(self.study.evaluation.probes, self.run.of.name) or self.run.seed != self.run.of.seeds[0]:
             return found
@@ -205,6 +209,7 @@ class Evaluator:
                 "copy": self.dataset.record.get("copy"),
             },
             "threat": {"norm": self.study.threat.norm, "eps": self.study.threat.eps},
+            **({"published": v.published} if v.published else {}),
             "training": {k: trained[k] for k in ("fingerprint", "provenance")},
             "training_seconds": trained["seconds"],
             "evaluations": made,
@@ -224,6 +229,7 @@ def evaluation_settings(study: Study, variant) -> dict[str, Any]:
     return {
         "attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed,
         "probed": named(e.probes, variant.name),
+        **({"published": variant.published} if variant.published else {}),
     }  # fmt: skip
 
 

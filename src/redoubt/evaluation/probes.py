@@ -1,61 +1,32 @@
 """Whether a model can be attacked by its gradient at all: short experiments on a few dozen images.
 
 `probe` returns the same lines as `checks`, for the result record. It costs about 12,000 forward and backward
-passes of one image; the limits are ours unless a source is named.
+passes of one image, and 10,000 forward ones, most of them the Square Attack's; the limits are ours unless a source is
+named. What the experiments look for are the signs of masked gradients that Athalye et al. (2018, section 3.1) list and
+the checklist of Carlini et al. (2019) asks for; those of `masking` are set against attacks that need no gradient.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from redoubt import attacks
-from redoubt.attacks.core.engine import Counted, Model, frozen, predict
-from redoubt.attacks.core.eot import is_random, repeated
+from redoubt.attacks.core.checked_input import Model, any_radius, check_input
+from redoubt.attacks.core.engine import Counted, answer, frozen, predict
+from redoubt.attacks.core.eot import is_random
 from redoubt.attacks.core.losses import cross_entropy
 from redoubt.attacks.core.pgd_step import random_start
-from redoubt.evaluation.checks import CONVERGED, SLACK, check
+from redoubt.evaluation.checks import CONVERGED, check
+from redoubt.evaluation.masking import black_box, predicts, scale
+from redoubt.evaluation.subject import STEPS, Subject
 from redoubt.seeds import derive, generator
 
 IMAGES = 32
 IMAGES_OF_RANDOM = 16  # each pass of theirs is ten
-STEPS = 20
-EOT = 10
 EXP_UNDERFLOWS = 88.0  # exp(-88) is the smallest normal float32: beyond it a softmax has no gradient
 RANDOM_POINTS = 100
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """The model and the images that every experiment looks at."""
-
-    model: Model
-    x: Tensor
-    y: Tensor
-    eps: float
-    norm: str
-    seed: int
-    random: bool
-    stands: Tensor | None
-
-    @property
-    def allowance(self) -> float:
-        """One image may differ by luck, however few there are; three for a random model."""
-        return max(SLACK, (3 if self.random else 1) / len(self.x))
-
-    def pgd(self, model: Model | None = None, eps: float | None = None, **params) -> Tensor:
-        """(N,) share of fresh predictions that are right under PGD: 0 or 1 for a deterministic model."""
-        model = self.model if model is None else model
-        shared = {"eps": self.eps if eps is None else eps, "norm": self.norm, "seed": self.seed}
-        params = {"steps": STEPS, "eot": EOT if self.random else 1, "batch_size": len(self.x), **params}
-        result = attacks.get("pgd")(model, self.x, self.y, **shared, **params)
-        return self.judge(result.x_adv, model) if self.random else result.correct.float()
-
-    def judge(self, x_adv: Tensor, model: Model | None = None) -> Tensor:
-        """(N,) share of ten fresh predictions that are right."""
-        return repeated(model or self.model, x_adv, self.y, seed=self.seed, batch_size=len(x_adv)).fraction
 
 
 def probe(
@@ -79,29 +50,42 @@ def probe(
         stands: (N,) bool, which images survived the attacks whose number is to be believed; None where there are none.
 
     Returns:
-        One {"name", "value", "limit", "passed", "why"} a check, all starting with "probe_"; empty if the model
-        classifies nothing correctly.
+        One {"name", "value", "limit", "passed", "why"} a check, all starting with "probe_". The first says how many
+        images were asked; where the model classifies none correctly it fails and stands alone.
 
     Raises:
-        RedoubtError: see `attacks.engine.check_input`.
+        RedoubtError: see `checked_input.check_input`.
     """
-    right = predict(model, x, 256).argmax(1) == y.to(x.device)
+    with _same_draws(x):  # a random model draws after this as if nothing had looked at it
+        x, y = check_input(model, x, y, eps, norm)
+    n, right = len(x), predict(model, x, 256).argmax(1) == y
     stands = None if stands is None else stands.to(x.device)[right][:images]
-    x, y = x[right][:images].float(), y.to(x.device)[right][:images]
+    x, y = x[right][:images], y[right][:images]
     if not len(x):
-        return []
+        why = f"no image of {n} is classified correctly: nothing could be probed, and no check was asked"
+        return [check("probe_images", 0, 1, False, why)]
     if random := is_random(model, x):
         x, y = x[:IMAGES_OF_RANDOM], y[:IMAGES_OF_RANDOM]
-    subject = _Subject(model, x, y, eps, norm, seed, random, stands)
-    with frozen(model), torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+    subject = Subject(model, x, y, eps, norm, seed, random, stands)
+    asked = check("probe_images", len(x), 1, True, "images, classified correctly, that the probes look at")
+    # The curve over radii goes to twice eps, which may cover the pixel range.
+    with frozen(model), _same_draws(x), any_radius():
         torch.manual_seed(derive(seed, "probe"))
-        experiments = (_answers, _gradients, _effort, _radius, _batches, _fixed_draws)
-        return [line for experiment in experiments for line in experiment(subject)]
+        experiments = (
+            *(_answers, _gradients, _effort, _radius, _batches, _fixed_draws),
+            *(predicts, scale, black_box),
+        )
+        return [asked, *(line for experiment in experiments for line in experiment(subject))]
 
 
-def _answers(s: _Subject) -> Iterator[dict]:
+def _same_draws(x: Tensor):
+    """The default generators are after as they were before."""
+    return torch.random.fork_rng(devices=[x.device] if getattr(x, "is_cuda", False) else [])
+
+
+def _answers(s: Subject) -> Iterator[dict]:
     """Determinism, and whether the logits are in a range in which the losses have gradients."""
-    logits = predict(s.model, s.x, len(s.x))
+    logits = s.logits
     why = "1: two passes over the same images differ, so attacks need EOT and repeated predictions"
     yield check("probe_random", s.random, 1, True, why)
 
@@ -116,19 +100,26 @@ def _answers(s: _Subject) -> Iterator[dict]:
         yield check("probe_dlr_scale", ratio, 1e-4, ratio >= 1e-4, why)
 
 
-def _gradients(s: _Subject) -> Iterator[dict]:
+def _gradients(s: Subject) -> Iterator[dict]:
     """Zero or non-finite gradients of the cross-entropy at the clean images (Athalye et al. 2018: shattered)."""
     _, gradient, _ = Counted(s.model).value_and_gradient(lambda logits: cross_entropy(logits, s.y), s.x)
     flat = gradient.flatten(1)
     bad = (~flat.isfinite().all(1) | (flat == 0).all(1)).float().mean().item()
-    yield check(
-        "probe_useless_gradients", bad, 0.05, bad <= 0.05, "share of images with a zero or NaN gradient"
-    )
+    why = "share of images with a zero or NaN gradient"
+    if not _has_path(s):
+        why += ": no gradient leads from the logits to the pixels, and attacks by gradient are blind"
+    yield check("probe_useless_gradients", bad, 0.05, bad <= 0.05, why)
 
 
-def _effort(s: _Subject) -> Iterator[dict]:
+def _has_path(s: Subject) -> bool:
+    """Whether the logits hang on the pixels by anything that torch could differentiate."""
+    with _same_draws(s.x), torch.enable_grad():
+        return answer(s.model, s.x[:1].clone().requires_grad_()).requires_grad
+
+
+def _effort(s: Subject) -> Iterator[dict]:
     """One step, many steps, more steps and restarts, and no gradient at all."""
-    base = s.pgd()
+    base = s.short
     one_step = attacks.get("fgsm")(s.model, s.x, s.y, eps=s.eps, norm=s.norm, batch_size=len(s.x))
     one = s.judge(one_step.x_adv)
     gap = (base.mean() - one.mean()).item()
@@ -136,12 +127,12 @@ def _effort(s: _Subject) -> Iterator[dict]:
     yield check("probe_iterative_at_least_one_step", gap, s.allowance, gap <= s.allowance, why)
 
     # A deterministic model's number is the worst case of its main attacks: does more effort than theirs find more?
-    known = None if s.random else s.stands
-    limit = max(CONVERGED, 2 * s.allowance)
-    more = s.pgd(steps=4 * STEPS, restarts=2)
-    moved = (base.mean() - more.mean()).abs() if known is None else (known & (more < 0.5)).float().mean()
+    # Where PGD-20 is all there is to hold it against, an undefended network may lose a few images more.
+    limit = max(CONVERGED, (4 if s.known is None and not s.random else 2) * s.allowance)
+    more = s.long
+    moved = (base.mean() - more.mean()).abs() if s.known is None else (s.known & (more < 0.5)).float().mean()
     gap = moved.item()
-    less = f"PGD-{STEPS}" if known is None else "the worst case of the main attacks"
+    less = f"PGD-{STEPS}" if s.known is None else "the worst case of the main attacks"
     why = f"accuracy changes from {less} to PGD-{4 * STEPS} with 2 restarts, {len(s.x)} images"
     yield check("probe_more_effort_changes_little", gap, round(limit, 6), gap <= limit, why)
 
@@ -156,9 +147,10 @@ def _effort(s: _Subject) -> Iterator[dict]:
     yield check("probe_random_points_not_stronger", share, 0.0, share == 0, why)
 
 
-def _radius(s: _Subject) -> Iterator[dict]:
+def _radius(s: Subject) -> Iterator[dict]:
     """Success grows with eps, and reaches chance where the ball holds a constant image."""
-    curve = [s.pgd(eps=factor * s.eps).mean().item() for factor in (0.5, 1, 2)]
+    at = (s.pgd(eps=s.eps / 2), s.again(), s.pgd(eps=2 * s.eps))
+    curve = [left.mean().item() for left in at]
     rise = max(b - a for a, b in pairwise(curve))
     why = "largest rise of the accuracy at eps / 2, eps, 2 eps: " + ", ".join(f"{a:.3f}" for a in curve)
     yield check("probe_success_grows_with_eps", rise, s.allowance, rise <= s.allowance, why)
@@ -171,11 +163,11 @@ def _radius(s: _Subject) -> Iterator[dict]:
     yield check("probe_large_eps_breaks_all", left, round(limit, 6), left <= limit, why)
 
 
-def _batches(s: _Subject) -> Iterator[dict]:
+def _batches(s: Subject) -> Iterator[dict]:
     """The answer does not depend on which images share a batch. Not asked of a random model."""
     if s.random:
         return
-    alone = (s.pgd(batch_size=5) != s.pgd()).float().mean().item()
+    alone = (s.pgd(batch_size=5) != s.short).float().mean().item()
     why = "share of images whose fate under PGD depends on the batch size (5, or all at once)"
     yield check("probe_batch_size_changes_nothing", alone, s.allowance, alone <= s.allowance, why)
 
@@ -193,7 +185,7 @@ class _Fixed(nn.Module):
             return self.fixed(x)
 
 
-def _fixed_draws(s: _Subject) -> Iterator[dict]:
+def _fixed_draws(s: Subject) -> Iterator[dict]:
     """With its draws known, a random model is at most as hard (Carlini et al. 2019: fix the randomness).
 
     If it is not, the gradient itself is useless and randomness is not what protects. Not asked of others.
@@ -212,6 +204,6 @@ def _fixed_draws(s: _Subject) -> Iterator[dict]:
         steps=STEPS,
         early_stop=False,
     )
-    gap = (result.correct.float().mean() - s.pgd().mean()).item()
+    gap = (result.correct.float().mean() - s.again().mean()).item()
     why = f"accuracy under PGD-{STEPS} with the draws fixed minus that with fresh draws"
     yield check("probe_fixed_randomness_is_easier", gap, s.allowance, gap <= s.allowance, why)

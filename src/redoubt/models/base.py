@@ -13,6 +13,8 @@ from redoubt.errors import RedoubtError, nearest
 STATISTICS = {
     "mnist": ((0.1307,), (0.3081,)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    # alpha-beta-CROWN's `preprocess_cifar`, in bytes: how its CNN-A networks were trained.
+    "cifar10_sdp": ((125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -96,6 +98,13 @@ class Classifier(nn.Module):
             x = stage(x)
         return x.flatten(1)
 
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """What each stage gives of [0, 1] pixels, by its name; the last of them, flattened, is `features`."""
+        x, found = self.normalize(x), {}
+        for name, stage in self.stages.items():
+            x = found[name] = stage(x)
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, num_classes) of [0, 1] pixels (N, C, H, W)."""
         return self.head(self.features(x))
@@ -106,10 +115,33 @@ class Classifier(nn.Module):
 
 
 class Pool(nn.Module):
-    """The mean over all positions: (N, C, H, W) -> (N, C).
+    """The mean over all positions: (N, C, H, W) -> (N, C), or over windows: -> (N, C, H / window, W / window).
 
     Not nn.AdaptiveAvgPool2d, whose backward pass on CUDA has no deterministic version.
+
+    Args:
+        window: side of the windows that are averaged apart, None for one mean.
     """
 
+    def __init__(self, window: int | None = None):
+        super().__init__()
+        self.window = window
+
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
+        if self.window is None:
+            return x.mean((2, 3))
+        return x.unflatten(3, (-1, self.window)).unflatten(2, (-1, self.window)).mean((3, 5))
+
+
+def windows(side: int, window: int | None) -> int:
+    """How many means a channel `Pool(window)` gives of maps of this side.
+
+    Raises:
+        RedoubtError: the maps are no whole number of windows wide.
+    """
+    if window is None:
+        return 1
+    if window < 1 or side % window:
+        allowed = [None, *(w for w in range(1, side + 1) if side % w == 0)]
+        raise RedoubtError(f"the last maps are {side}x{side}", key="window", value=window, allowed=allowed)
+    return (side // window) ** 2

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-TINY = 1e-4  # authors' code: added to each squared feature under the root of a patch's length
+SHORTEST = 1e-4  # authors' code: model/networks.py 493-494, clamp_min of a patch's length
 
 
 class ContextualAttention(nn.Module):
@@ -40,8 +40,8 @@ class ContextualAttention(nn.Module):
         height, width = small.shape[-2:]
         places = small.flatten(2)
         products = _of_patches(places.transpose(1, 2) @ places, height, width, self.kernel)
-        entries = places.shape[1] * self.kernel**2
-        lengths = (products.diagonal(dim1=1, dim2=2) + entries * TINY).sqrt()
+        # Clamped under the root, whose derivative at 0 would be infinite: a patch of zeros takes part in no NaN.
+        lengths = products.diagonal(dim1=1, dim2=2).clamp_min(SHORTEST**2).sqrt()
         scores = _fuse(products / lengths.unsqueeze(2), height, width)
         gaps = F.max_pool2d(missing, self.rate) if self.rate > 1 else missing
         if self.known > 1:

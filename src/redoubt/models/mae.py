@@ -1,7 +1,8 @@
 """AToP's second purifier: a masked autoencoder (He et al. 2022), trained to denoise too (Wu et al. 2023).
 
 The encoder attends to patches of which something is left, the decoder restores all of them. AToP's own network is
-not released; `full` has the widths of those papers' ViT-B.
+not released; `full` has the widths of those papers' ViT-B. For whole patches it computes what He et al.'s code does
+(models_mae.py), with a tanh at the end.
 """
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from redoubt.errors import RedoubtError, nearest
 from redoubt.models.packing import unpack
 
+EPS = 1e-6  # of layer norms: He et al.'s code, models_mae.py 227
 # size: (width, blocks, heads, hidden units per channel) of the encoder, the same of the decoder
 SIZES = {
     "full": ((768, 12, 12, 4), (512, 8, 16, 4)),  # MAE's ViT-B/16, also Wu et al.'s
@@ -25,7 +27,7 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, ratio: int):
         super().__init__()
         self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm1, self.norm2 = nn.LayerNorm(width, EPS), nn.LayerNorm(width, EPS)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, ratio * width), nn.GELU(), nn.Linear(ratio * width, width))
 
@@ -40,13 +42,13 @@ class Block(nn.Module):
 
 
 def positions(side: int, width: int) -> Tensor:
-    """Fixed sine and cosine positions (side^2, width) of a square grid (He et al. 2022, appendix A.1)."""
+    """Fixed sine and cosine positions (side^2, width) of a square grid, columns then rows (He et al., pos_embed.py)."""
     frequencies = 1 / 10_000 ** (torch.arange(width // 4, dtype=torch.float64) / (width // 4))
     angles = torch.arange(side, dtype=torch.float64)[:, None] * frequencies
     axis = torch.cat([angles.sin(), angles.cos()], dim=1)
     rows = axis[:, None].expand(side, side, -1)
     columns = axis[None].expand(side, side, -1)
-    return torch.cat([rows, columns], dim=2).reshape(side * side, width).float()
+    return torch.cat([columns, rows], dim=2).reshape(side * side, width).float()
 
 
 class MaskedAutoencoder(nn.Module):
@@ -74,10 +76,10 @@ class MaskedAutoencoder(nn.Module):
         self.embed = nn.Linear((channels + 1) * patch * patch, width)
         self.token = nn.Parameter(torch.zeros(1, 1, width))
         self.encoder = nn.ModuleList(Block(width, *rest) for _ in range(blocks))
-        self.norm, self.bridge = nn.LayerNorm(width), nn.Linear(width, width2)
+        self.norm, self.bridge = nn.LayerNorm(width, EPS), nn.Linear(width, width2)
         self.unknown = nn.Parameter(torch.zeros(1, 1, width2))
         self.decoder = nn.ModuleList(Block(width2, *rest2) for _ in range(blocks2))
-        self.norm2, self.pixels = nn.LayerNorm(width2), nn.Linear(width2, channels * patch * patch)
+        self.norm2, self.pixels = nn.LayerNorm(width2, EPS), nn.Linear(width2, channels * patch * patch)
         self.register_buffer("places", positions(self.side, width), persistent=False)
         self.register_buffer("places2", positions(self.side, width2), persistent=False)
         nn.init.normal_(self.token, std=0.02)

@@ -27,6 +27,13 @@ class PatchDiscriminator(nn.Module):
         return self.layers(torch.cat([z, mask], dim=1)).flatten(1)
 
 
+def both_scores(discriminator: nn.Module, real: Tensor, fake: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of natural images and of a generator's under the same masks, from one pass and so by the same weights."""
+    mask = mask.expand(len(real), -1, -1, -1)
+    scores = discriminator(torch.cat([real, fake]), torch.cat([mask, mask]))
+    return scores[: len(real)], scores[len(real) :]
+
+
 def patch_discriminator(*, channels: int, image_size: int) -> PatchDiscriminator:
     """The paper's network from 128 pixels; below, as many 3x3 layers as leave 2x2 patches, from 16 channels up."""
     if image_size >= 128:

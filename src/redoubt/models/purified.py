@@ -13,11 +13,12 @@ class Purification(nn.Module):
     Args:
         purifier: takes what `packing.pack` gives and returns a tuple of images in [-1, 1], the last one final.
         transform: t.
+        rescaled: whether the purifier is fed [-1, 1]; else [0, 1], which the authors' evaluate.ipynb feeds it.
     """
 
-    def __init__(self, purifier: nn.Module, transform: RandomTransform):
+    def __init__(self, purifier: nn.Module, transform: RandomTransform, rescaled: bool = True):
         super().__init__()
-        self.purifier, self.transform = purifier, transform
+        self.purifier, self.transform, self.rescaled = purifier, transform, rescaled
 
     def restore(self, x: Tensor, draw: Draw) -> tuple[list[Tensor], Tensor]:
         """
@@ -30,7 +31,9 @@ class Purification(nn.Module):
             With several masks the purifier sees the image once under each, and only what a mask hid is kept of its
             answer: no pixel of x survives.
         """
-        z, parts = 2 * self.transform.noisy(x, draw) - 1, len(draw.masks)
+        z, parts = self.transform.noisy(x, draw), len(draw.masks)
+        if self.rescaled:
+            z = 2 * z - 1
         masks = draw.masks.expand(-1, len(x), -1, -1, -1)
         images = self.purifier(pack(z.repeat(parts, 1, 1, 1), masks.flatten(0, 1)))
         if parts == 1:

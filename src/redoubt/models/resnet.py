@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from redoubt.errors import RedoubtError, nearest
-from redoubt.models.base import Classifier, Pool
+from redoubt.models.base import Classifier, Pool, windows
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet
@@ -29,6 +29,13 @@ def _stem(name: str, in_channels: int, network: "ResNet") -> nn.Sequential:
     return nn.Sequential(*layers, network.maxpool) if pooled else nn.Sequential(*layers)
 
 
+def _side(stem: str, image_size: int) -> int:
+    """Side of the last maps."""
+    kernel, stride, padding, pooled = STEMS[stem]
+    side = (image_size + 2 * padding - kernel) // stride + 1
+    return -(-side // (16 if pooled else 8))  # max pooling and three of the stages halve, rounding up
+
+
 def resnet(
     *,
     num_classes: int,
@@ -36,6 +43,7 @@ def resnet(
     image_size: int,
     depth: int,
     stem: str = "auto",
+    window: int | None = None,
     normalize: str | None = "symmetric",
 ) -> Classifier:
     """ResNet-`depth`, on images of any size.
@@ -46,9 +54,11 @@ def resnet(
     Args:
         depth: 18, 34, 50 or 101, as the registered name says.
         stem: `auto` is `cifar` up to 64 pixels and `imagenet` above; `STEMS` has the papers' others.
+        window: side of the windows that are averaged apart, None for global pooling. 4 is AFD's on Tiny-ImageNet
+            (RiFT_resnet.py 128, 153: 2,048 features of ResNet-18).
 
     Raises:
-        RedoubtError: an unknown stem.
+        RedoubtError: an unknown stem, or a window that does not divide the last maps.
     """
     from torchvision import models
 
@@ -62,5 +72,8 @@ def resnet(
     network = getattr(models, f"resnet{depth}")(num_classes=num_classes)
     stages: dict[str, nn.Module] = {"stem": _stem(stem, in_channels, network)}
     stages |= {f"block{i}": getattr(network, f"layer{i}") for i in range(1, 5)}
-    stages["pool"] = Pool()
-    return Classifier(in_channels, stages, network.fc, normalize)
+    stages["pool"] = Pool(window)
+    head, means = network.fc, windows(_side(stem, image_size), window)
+    if means > 1:
+        head = nn.Linear(head.in_features * means, num_classes)
+    return Classifier(in_channels, stages, head, normalize)

@@ -60,6 +60,20 @@ def frame(paths: list[Path], challenged: bool = True) -> pd.DataFrame:
     return pd.DataFrame(flat)
 
 
+def common(a: pd.DataFrame, b: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
+    """The bits (seeds, n) of both on the images and seeds that both have, or None without any.
+
+    Args:
+        a, b: rows of one attack each, one a seed, with the bits in `correct`.
+    """
+    left, right = a.set_index("seed")["correct"], b.set_index("seed")["correct"]
+    seeds = sorted(set(left.index) & set(right.index))
+    if not seeds:
+        return None
+    n = min(len(side[s]) for side in (left, right) for s in seeds)
+    return np.stack([left[s][:n] for s in seeds]), np.stack([right[s][:n] for s in seeds])
+
+
 def _row(evaluation: dict[str, Any]) -> dict[str, Any]:
     kept = {k: evaluation[k] for k in (*COLUMNS[4:], "view", "seconds", "max_perturbation", "info")}
     return {**kept, "correct": unpack(evaluation["correct"], evaluation["n"])}

@@ -1,9 +1,9 @@
 """Cells that compare: defenses on the same images, ablations with their main variant, best with last weights."""
 
-import numpy as np
 import pandas as pd
 
 from redoubt.records.packed_booleans import unpack
+from redoubt.records.results import common
 from redoubt.statistics.intervals import Interval, mcnemar, paired_difference
 
 JUDGING = ("clean", "screen", "autoattack")
@@ -20,16 +20,14 @@ def difference(a: pd.DataFrame, b: pd.DataFrame) -> dict | None:
     Args:
         a, b: rows of one attack each, one a seed, with the bits in `correct`.
     """
-    left, right = a.set_index("seed")["correct"], b.set_index("seed")["correct"]
-    seeds = sorted(set(left.index) & set(right.index))
-    if not seeds:
+    both = common(a, b)
+    if both is None:
         return None
-    n = min(len(side[s]) for side in (left, right) for s in seeds)
-    x, y = np.stack([left[s][:n] for s in seeds]), np.stack([right[s][:n] for s in seeds])
-    d = paired_difference(x, y)
+    x, y = both
+    (seeds, n), d = x.shape, paired_difference(x, y)
     holds = "higher" if d.low > 0 else "lower" if d.high < 0 else "not told apart"
-    p = f"{mcnemar(x[0], y[0]):.2g}" if len(seeds) == 1 else ""
-    return {"seeds": len(seeds), "n": n, "difference": points(d), "direction": holds, "McNemar p": p}
+    p = f"{mcnemar(x[0], y[0]):.2g}" if seeds == 1 else ""
+    return {"seeds": seeds, "n": n, "difference": points(d), "direction": holds, "McNemar p": p}
 
 
 def _compare(rows: pd.DataFrame, base: pd.DataFrame, names: tuple[str, ...], about: dict) -> list[dict]:

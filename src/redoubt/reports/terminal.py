@@ -69,8 +69,8 @@ def render(root: Path, run: str) -> RenderableType:
     path, seeds = find(root, run)
     first = next(r for pair in seeds for r in pair[::-1] if r)
     parts: list[RenderableType] = [_panel("settings", settings(first), first["about"])]
-    if any(t for t, _ in seeds):
-        parts.append(_panel("epochs", *[epochs(t) for t, _ in seeds if t]))
+    if trained := [t for t, _ in seeds if t and t["history"]]:
+        parts.append(_panel("epochs", *[epochs(t) for t in trained]))
     if judged := [r for _, r in seeds if r]:
         parts.append(_panel("attacks", attacks(judged), "Percent correct with Wilson's 95 % interval."))
         parts.append(_panel("validity checks", checks(judged)))

@@ -1,6 +1,7 @@
 """The optimizer of a training, its learning rate at every moment, and the moving average of its weights."""
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
@@ -24,16 +25,37 @@ def optimizer(t: Training):
 def rate(t: Training, progress: float) -> float:
     """Factor of the learning rate at `progress` in [0, 1) of the training.
 
-    `one_cycle` rises linearly to the top at 40 % and falls linearly to 0 (the cyclic schedule of
-    Wong et al. 2020, with its peak at 2/5).
+    `step` decays before the epoch whose share is a milestone: of 76 epochs, 74/76 leaves 74 at the full rate.
+    `one_cycle` rises linearly to the top at `peak` and falls linearly to 0: the cyclic schedule of Wong et al. 2020
+    (train_fgsm.py 87, whose peak is at 1/2), a thousandth of the steps ahead while it rises, as their first step
+    has rate 0.
     """
     if t.schedule == "step":
-        return t.gamma ** sum(progress >= m for m in t.milestones)
+        passed = sum(progress >= m for m in t.milestones)
+        return math.prod(t.gamma[:passed]) if isinstance(t.gamma, tuple) else t.gamma**passed
     if t.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * progress))
     if t.schedule == "one_cycle":
-        return min((progress + 1e-3) / 0.4, (1 - progress) / 0.6, 1.0)
+        return min((progress + 1e-3) / t.peak, (1 - progress) / (1 - t.peak), 1.0)
     return 1.0
+
+
+def momentum(t: Training, progress: float) -> float:
+    """The momentum of SGD at `progress`: from `momentum` to `peak_momentum` and back as the rate rises and falls.
+
+    PyTorch's CyclicLR does so unasked, between 0.9 and 0.8: the codes of Wong et al. 2020 and of N-FGSM have it.
+    """
+    low = t.momentum if t.peak_momentum is None else t.peak_momentum
+    return t.momentum - (t.momentum - low) * rate(t, progress)
+
+
+def decay(t: Training, step: int) -> float:
+    """Decay of the averaged weights after `step` (from 0): `t.ema`, at first (1 + step) / (10 + step) if it warms up.
+
+    The warm-up is AFD's (tl+sl.py 370): in a short training the average forgets its first weights sooner.
+    """
+    ema = cast(float, t.ema)  # asked for only where weights are averaged
+    return min(ema, (1 + step) / (10 + step)) if t.ema_warmup else ema
 
 
 def average(ema: nn.Module, model: nn.Module, decay: float) -> None:

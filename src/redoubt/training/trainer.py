@@ -5,6 +5,7 @@ from its last whole epoch and ends with the same bytes as one that was not.
 """
 
 import copy
+import functools
 import json
 import math
 import time
@@ -21,9 +22,9 @@ from redoubt.errors import RedoubtError
 from redoubt.progress import bar
 from redoubt.records.provenance import provenance
 from redoubt.seeds import derive, generator
-from redoubt.training import precision
+from redoubt.training import bf16_trial, precision
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.training.optimization import average, optimizer, rate
+from redoubt.training.optimization import average, decay, momentum, optimizer, rate
 from redoubt.training.validation import accuracy
 
 
@@ -44,12 +45,26 @@ class Trainer:
         self.x, self.y = dataset.split("train").tensors(device)
         self.x_val, self.y_val = dataset.split("validation").tensors(device)
         self.x_val = data.to_float(self.x_val)
-        self.speed = precision.resolve(self.t, device, self.defense.graphs)
-        self.mark = self.checkpoints.mark(dataset.sha256, self.speed.summary())
         self.dataset = dataset
+        self.speed, self.mark = self._pace()
         self.steps = math.ceil(len(self.x) / self.t.batch_size)
         self.history: list[dict] = []
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
+
+    def _pace(self) -> tuple[precision.Speed, str]:
+        """How the passes run, and the mark of a training that runs so: as one that is gone on with did."""
+
+        def marked(begun: dict | None = None) -> tuple[precision.Speed, str]:
+            measure = functools.partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
+            speed = precision.resolve(self.t, self.device, self.defense.graphs, measure=measure, begun=begun)
+            return speed, self.checkpoints.mark(self.dataset.sha256, speed.summary())
+
+        begun = self.checkpoints.begun() if self.t.precision == "auto" else None
+        if begun and begun["speed"]:
+            speed, mark = marked(begun["speed"])
+            if mark == begun["mark"]:
+                return speed, mark
+        return marked()
 
     def prepare(self) -> State:
         """The model, its optimizers and its averaged twin, as they stand before the first step or after a kill."""
@@ -129,14 +144,16 @@ class Trainer:
             for o in state.optimizers.values():
                 for group in o.param_groups:
                     group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate(self.t, at)
+                    if self.t.peak_momentum is not None:
+                        group["momentum"] = momentum(self.t, at)
             state.warmup = min(1.0, (state.step + 1) / max(1, round(self.t.warmup_epochs * self.steps)))
             x = data.augment(data.to_float(self.x[index]), draws, self.t.augment)
             batch = Batch(x.contiguous(memory_format=torch.channels_last), self.y[index], index)
             self.speed.begin_step()
             with self.speed.autocast(), self.speed.eagerly(len(index) != self.t.batch_size):
                 metrics = self.defense.step(batch, state)
-            if self.ema is not None and self.t.ema is not None:
-                average(self.ema, state.model, self.t.ema)
+            if self.ema is not None:
+                average(self.ema, state.model, decay(self.t, state.step))
             finite = torch.isfinite(metrics["loss"])
             broken = torch.where((broken < 0) & ~finite, torch.full_like(unset, state.step), broken)
             for name, value in metrics.items():
@@ -177,14 +194,26 @@ class Trainer:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "history": self.history,
             "best": self.best,
+            "speed": self.speed.summary(),
         }
         self.checkpoints.interrupt(self.mark, content)
+
+    def _finished(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights with what the defense chooses on validation images at the end."""
+        model = self.defense.build().to(self.device)
+        model.load_state_dict(tensors)
+        seed = derive(self.run.seed, "validation")
+        how = (self.x_val, self.y_val, self.t.validation_steps, seed)
+        with self.speed.eagerly():
+            self.defense.finish(model.eval(), lambda: accuracy(self.defense, model, *how))
+        return model.state_dict()
 
     def _write(self, state: State, started: float) -> None:
         seen = self.ema if self.ema is not None else state.model
         _, best_epoch, best = cast(
             tuple[float, int, dict[str, Tensor]], self.best
         )  # one epoch at least is done
+        weights = {"best": self._finished(best), "last": self._finished(seen.state_dict())}
         v = self.run.of
         record = {
             "schema": 1,
@@ -200,4 +229,4 @@ class Trainer:
             "seconds": round(time.time() - started, 3),
             "provenance": provenance(started, self.device),
         }
-        self.checkpoints.finish({"best": best, "last": seen.state_dict()}, record)
+        self.checkpoints.finish(weights, record)

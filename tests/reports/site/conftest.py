@@ -88,6 +88,34 @@ def claims():
     ]  # fmt: skip
 
 
+def fidelity():
+    effect = {
+        "variant": "pgd_at/main",
+        "against": "pgd_at/other",
+        "study": "toy",
+        "attack": "worst",
+        "points": -2.5,
+        "interval": [-4.0, -1.0],
+        "seeds": 3,
+        "n": 40,
+    }
+    deviation = {
+        "key": "start", "what": f"the start {HOSTILE}", "theirs": HOSTILE, "ours": HOSTILE, "reason": HOSTILE,
+        "variant": "pgd_at/main", "studies": ["toy", "other"], "effect": [effect],
+    }  # fmt: skip
+    equal = {"what": HOSTILE, "to": "1e-9", "test": "tests/fidelity/test_pgd_at.py::test_steps"}
+    return [
+        {
+            "method": f"PGD-AT {HOSTILE}",
+            "defenses": ["pgd_at"],
+            "code": HOSTILE,
+            "equal": [equal],
+            "deviations": [deviation],
+        },
+        {"method": "CURE", "defenses": ["cure", "cure_eff"], "code": None, "not_compared": [HOSTILE]},
+    ]
+
+
 @pytest.fixture(scope="session")
 def evidence(tmp_path_factory):
     """The reports folder without its site, and the record files."""
@@ -109,7 +137,11 @@ def evidence(tmp_path_factory):
     listed = {"figures": [{"figure": "curve", "caption": HOSTILE, "sha256": {}}]}
     (reports / "all_figures").write_text(json.dumps(listed))
     (reports / "claims.json").write_text(json.dumps(claims()))
-    return reports, found, trained
+    (root / "fidelity").mkdir()
+    for method in fidelity():
+        path = root / "fidelity" / f"{method['defenses'][0]}.yaml"
+        path.write_text(json.dumps(method))  # JSON is YAML
+    return reports, found, trained, root / "fidelity"
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ PAGES = {
     "paper": "site/papers/2401.14948.html",
     "run": "site/runs/toy/pgd_at/main.html",
     "table": "site/tables/checks.html",
+    "fidelity": "site/fidelity.html",
 }
 # Text with too little contrast against the first background that is painted behind it (WCAG 2.2, 1.4.3: 4.5 to 1).
 FAINT = """() => {

@@ -6,10 +6,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from redoubt.claims.fidelity import load_all
 from redoubt.errors import RedoubtError
 from redoubt.reports import site
 from redoubt.reports.site import pages
 from redoubt.reports.site.links import NUMBER, anchor
+from redoubt.reports.site.verdicts import touching
 from tests.reports.site.conftest import VERDICTS, result
 
 
@@ -92,6 +94,42 @@ def test_every_verdict_is_counted_and_a_claim_shows_what_it_rests_on(reports):
     assert "-5.0 [-9.0, -1.0] points" in front
     paper = (reports / "site" / "papers" / "2401.14948.html").read_text()
     assert 'href="../runs/toy/cure/main.html#records"' in paper
+
+
+def test_a_run_says_what_equals_the_authors_code_and_what_deviates(reports):
+    page = lambda name: (reports / "site" / "runs" / "toy" / name / "main.html").read_text()
+    run = page("pgd_at")
+    for words in (
+        "Equal to the authors' code in 1 comparison<", "tests/fidelity/test_pgd_at.py::test_steps",
+        "1 deliberate deviation", "-2.5 [-4.0, -1.0] (toy, worst, 3 seeds, n 40)",
+        '<code>pgd_at/main</code> <a href="main.html">toy</a>; effect: pgd_at/main - pgd_at/other = -2.5',
+        'href="../../../fidelity.html#fidelity-PGD-AT-',
+    ):  # fmt: skip
+        assert words in run, words
+    assert "What could not be compared" in page("cure")
+    assert "deliberate deviation" not in page("cure")
+    assert "No table says how standard compares" in page("standard")
+
+
+def test_a_claim_lists_the_deviations_of_its_defenses_folded(reports, evidence):
+    paper = (reports / "site" / "papers" / "2401.14948.html").read_text()
+    assert paper.count("of its defenses from the authors' code: 1<") == 2, "the two with comparisons"
+    assert "<details><summary>Deliberate ones of" in paper
+    assert paper.count("; effect: pgd_at/main - pgd_at/other = -2.5 [-4.0, -1.0]") == 2
+    methods = list(load_all(evidence[3]).values())
+    of = lambda **claim: [m.defenses[0] for m in touching(claim, methods)]
+    assert of(comparisons=[{"left": "afd/main", "right": "pgd_at/main"}]) == ["pgd_at"]
+    assert of(evidence=["results/toy/pgd_at/main/seed0.json", "elsewhere"]) == ["pgd_at"]
+    assert of(evidence=["results/toy/cure/main/seed0.json"]) == [], "it has no deviation"
+    assert of(comparisons=[{"left": "pssr/main", "right": None}], evidence=None) == []
+
+
+def test_all_methods_stand_on_one_page(reports, evidence, tmp_path):
+    words = " ".join(Page(reports / "site" / "fidelity.html").words.split())
+    assert "cure, cure_eff, compared with no code: none is public" in words
+    assert "PGD-AT" in words
+    site.write(tmp_path, evidence[1], [])
+    assert "No table is here" in Page(tmp_path / "site" / "fidelity.html").words
 
 
 def test_equal_input_gives_equal_bytes_and_no_page_outlives_its_run(evidence, reports):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from redoubt.attacks.core.engine import AttackResult, Counted, Model, check_input, frozen
+from redoubt.attacks.core.checked_input import Model, check_input
+from redoubt.attacks.core.engine import AttackResult, Counted, frozen
 from redoubt.errors import RedoubtError
 from redoubt.records.packed_booleans import pack
 
@@ -51,10 +52,10 @@ def reference(
         As `stages.in_stages`; passes include the package's own checks of the model.
 
     Raises:
-        RedoubtError: see `engine.check_input`; the package is not installed; fewer than 4 classes, where its DLR
-            losses are undefined.
+        RedoubtError: see `checked_input.check_input`; the package is not installed; fewer than 4 classes, where its DLR
+            losses are undefined; a model without a gradient.
     """
-    check_input(model, x, y, eps, norm)
+    x, y = check_input(model, x, y, eps, norm)
     counted, log = Counted(model), []
     x_adv = x.detach().clone()
     correct = torch.zeros_like(y, dtype=torch.bool)
@@ -80,7 +81,7 @@ def reference(
         began, forward, backward = time.perf_counter(), counted.forward, counted.backward
         suite.attacks_to_run = [NAMES[name]]
         with frozen(model), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            found, said = suite.run_standard_evaluation(x[index], y[index], batch_size=batch_size)
+            found, said = _ran(suite, x[index], y[index], batch_size)
         x_adv[index] = found
         correct[index] = said == y[index]
         seconds = time.perf_counter() - began
@@ -90,6 +91,15 @@ def reference(
         "batch_size": batch_size, "stages": log,
     }  # fmt: skip
     return AttackResult(x_adv, correct, counted.forward, counted.backward, counted.calls, info)
+
+
+def _ran(suite, x: Tensor, y: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+    try:
+        return suite.run_standard_evaluation(x, y, batch_size=batch_size)
+    except RuntimeError as error:
+        if "does not require grad" not in str(error) and "not have been used in the graph" not in str(error):
+            raise
+    raise RedoubtError("pyautoattack cannot run on a model without a gradient", hint="backend redoubt")
 
 
 def _entry(name: str, correct: Tensor, forward: int, backward: int, seconds: float) -> dict:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from redoubt.attacks.core.affine_batch_norm import affine_norms
-from redoubt.attacks.core.engine import AttackResult, Model, check_input, frozen
+from redoubt.attacks.core.checked_input import Model, check_input
+from redoubt.attacks.core.engine import AttackResult, frozen
 from redoubt.attacks.core.entry_exit import check_within
 from redoubt.attacks.core.eot import Repeated, is_random, repeated
 from redoubt.attacks.core.passes import Passes
@@ -110,10 +111,9 @@ def in_stages(
         `x_adv` is the adversarial point of an example, and for one that stands the first stage's strongest.
 
     Raises:
-        RedoubtError: see `engine.check_input`; logits that are not finite.
+        RedoubtError: see `checked_input.check_input`; logits that are not finite.
     """
-    check_input(model, x, y, eps, norm)
-    x, y = x.detach().float(), y.to(x.device, torch.int64)
+    x, y = check_input(model, x, y, eps, norm)
     log: list[dict] = []
     info = {**info, "batch_size": batch_size, "stages": log}
     if len(x) == 0:

@@ -1,4 +1,4 @@
-"""What every attack shares: the checked entry, frozen models, input gradients, counted passes, results.
+"""What every attack shares: frozen models, input gradients, counted passes, results.
 
 An attack is a function
 
@@ -17,11 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from redoubt.attacks.core.affine_batch_norm import affine_norms
-from redoubt.errors import RedoubtError, nearest
+from redoubt.attacks.core.checked_input import Model, check_logits
+from redoubt.errors import RedoubtError
 
-NORMS = ("linf", "l2")
-PROBE = 8  # images on which a model's answers are looked at before an attack
-Model = Callable[[Tensor], Tensor]
+NO_GRAPH = ("Can't call numpy()", "is not implemented")  # how torch says that a model leaves its graph
 T = TypeVar("T")  # a tensor or a tuple of tensors
 
 
@@ -44,6 +43,38 @@ class AttackResult:
     backward: int = 0
     calls: tuple[int, int] = (0, 0)
     info: dict = field(default_factory=dict)
+
+
+def answer(model: Model, x: Tensor) -> Tensor:
+    """Logits with their graph; without one where the model leaves torch on its way (numpy, PIL)."""
+    try:
+        return model(x)
+    except RuntimeError as error:
+        if not _no_graph(error):
+            raise
+    with torch.no_grad():
+        return model(x.detach())
+
+
+def slope(value: Tensor, x: Tensor, retain_graph: bool = False) -> Tensor:
+    """The gradient of a number with respect to x; 0 where no path leads from x to it.
+
+    A model without a path (a hard sign, `detach`) is one that gradient attacks do not break. That is a finding, which
+    the probes flag, and no crash: what needs no gradient still attacks it.
+    """
+    if not value.requires_grad:
+        return torch.zeros_like(x)
+    try:
+        (found,) = torch.autograd.grad(value, x, retain_graph=retain_graph, allow_unused=True)
+    except RuntimeError as error:
+        if not _no_graph(error):
+            raise
+        found = None
+    return torch.zeros_like(x) if found is None else found
+
+
+def _no_graph(error: RuntimeError) -> bool:
+    return any(sign in str(error) for sign in NO_GRAPH)
 
 
 class Counted:
@@ -72,9 +103,9 @@ class Counted:
         """
         x = x.detach().requires_grad_()
         with torch.enable_grad():
-            logits = self(x)
+            logits = answer(self, x)
             each = loss(logits)
-            (gradient,) = torch.autograd.grad(each.sum(), x)
+            gradient = slope(each.sum(), x)
         self.backward += len(x)
         self.backward_calls += 1
         return each.detach(), gradient, logits.detach()
@@ -110,71 +141,14 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             m.training = mode
 
 
-def check_input(model: Model, x: Tensor, y: Tensor, eps: float, norm: str) -> None:
-    """Refuse what would give a wrong number.
+def attacking(model: nn.Module, mode: str) -> contextlib.AbstractContextManager:
+    """What a training attack runs in.
 
-    Raises:
-        RedoubtError: pixels outside [0, 1] or not finite, labels out of range, a model in train mode, a
-            negative radius, an unknown norm, shapes that do not belong together, or a model that answers with
-            something else than finite logits of two or more classes.
+    Args:
+        mode: `eval` is `evaluating`. `train` leaves the model as a training step has it, weights without gradients:
+            batch norm uses the statistics of the batch, and its running ones move with each pass.
     """
-    if norm not in NORMS:
-        raise RedoubtError("unknown norm", value=norm, allowed=NORMS, nearest=nearest(norm, NORMS))
-    if not eps >= 0:
-        raise RedoubtError("the radius of an attack must be 0 or more", key="eps", value=eps)
-    if x.ndim != 4 or y.shape != x.shape[:1]:
-        raise RedoubtError(
-            "images and labels do not belong together",
-            value=f"x {tuple(x.shape)}, y {tuple(y.shape)}",
-            allowed="x (N, C, H, W) and y (N,)",
-        )
-    if isinstance(model, nn.Module) and any(m.training for m in model.modules()):
-        raise RedoubtError(
-            "the model is in train mode: its answers depend on the batch", hint="call model.eval() first"
-        )
-    if len(x) == 0:
-        return
-    if not torch.isfinite(x).all() or x.min() < 0 or x.max() > 1:
-        raise RedoubtError(
-            "images must be finite pixels in [0, 1]", value=f"{x.min().item():.4g} to {x.max().item():.4g}"
-        )
-    with torch.no_grad():
-        logits = model(x[:PROBE])
-    check_logits(logits)
-    classes = logits.shape[-1]
-    if classes < 2:
-        raise RedoubtError(
-            "a model with one class cannot be attacked", value=classes, allowed="2 or more logits"
-        )
-    if y.dtype.is_floating_point or y.min() < 0 or y.max() >= classes:
-        raise RedoubtError(
-            "labels out of range",
-            value=f"{y.min().item()} to {y.max().item()}",
-            allowed=f"0 to {classes - 1}",
-        )
-
-
-def check_logits(logits: Tensor) -> None:
-    """Refuse answers that are no logits.
-
-    Raises:
-        RedoubtError: not (N, K), not finite, or probabilities. Cross-entropy takes the softmax of what it gets, and
-            that of a softmax has gradients that are far too small: an attack would seem to fail.
-    """
-    if logits.ndim != 2:
-        raise RedoubtError("a model must answer with one row of logits an image", value=tuple(logits.shape))
-    if not torch.isfinite(logits).all():
-        bad = int((~torch.isfinite(logits)).any(1).sum())
-        raise RedoubtError(
-            "the model answers with NaN or infinite logits: its robustness cannot be measured",
-            value=f"{bad} of {len(logits)} images",
-        )
-    # One row may sum to one by accident; a single class is another error.
-    if logits.shape[1] > 1 and logits.min() >= 0 and ((logits.sum(1) - 1).abs() < 1e-4).all():
-        raise RedoubtError(
-            "the model answers with probabilities, not logits: their gradients mislead every attack",
-            hint="return logits, or wrap it in redoubt.attacks.core.engine.from_probabilities",
-        )
+    return evaluating(model) if mode == "eval" else frozen(model)
 
 
 class _LogProbabilities(nn.Module):

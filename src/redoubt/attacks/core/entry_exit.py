@@ -1,4 +1,4 @@
-"""How every attack begins and ends: one checked entry, and a fresh float32 prediction that decides.
+"""How every attack begins and ends: its checked entry, and a fresh float32 prediction that decides.
 
 What left the ball or the pixel range is refused, never recorded. A random model is also judged on repeated fresh
 predictions, and what they say goes into `AttackResult.info`.
@@ -12,16 +12,8 @@ import torch
 from torch import Tensor
 
 from redoubt.attacks.core.affine_batch_norm import affine_norms
-from redoubt.attacks.core.engine import (
-    NORMS,
-    AttackResult,
-    Counted,
-    Model,
-    check_input,
-    distance,
-    frozen,
-    predict,
-)
+from redoubt.attacks.core.checked_input import NORMS, Model, check_input
+from redoubt.attacks.core.engine import AttackResult, Counted, distance, frozen, predict
 from redoubt.attacks.core.eot import DRAWS, is_random, repeated
 from redoubt.errors import RedoubtError
 
@@ -30,7 +22,7 @@ SLACK = (
 )
 
 
-def attack(*norms: str, bounded: bool = True) -> Callable:
+def attack(*norms: str, bounded: bool = True, covers: bool = False) -> Callable:
     """Makes a function an attack: checked input, frozen parameters, and the cases without anything to do.
 
     An empty batch gives an empty result; a radius of 0 gives the clean prediction (unless `bounded` is False:
@@ -38,9 +30,10 @@ def attack(*norms: str, bounded: bool = True) -> Callable:
 
     Args:
         norms: those that the attack exists for.
+        covers: its radius may cover the pixel range, see `checked_input.check_input`.
 
     Raises:
-        RedoubtError: on a call, see `engine.check_input`; a norm that the attack does not exist for.
+        RedoubtError: on a call, see `checked_input.check_input`; a norm that the attack does not exist for.
     """
 
     def wrap(function: Callable) -> Callable:
@@ -51,12 +44,11 @@ def attack(*norms: str, bounded: bool = True) -> Callable:
             given = signature.bind(model, x, y, **arguments)
             given.apply_defaults()
             eps, norm, batch_size = (given.arguments[k] for k in ("eps", "norm", "batch_size"))
-            check_input(model, x, y, eps, norm)
+            x, y = check_input(model, x, y, eps, norm, covers or not bounded)
             if norm not in norms:
                 raise RedoubtError(
                     f"{function.__name__} does not exist for this norm", value=norm, allowed=norms
                 )
-            x, y = x.detach().float(), y.to(x.device, torch.int64)
             with frozen(model), affine_norms(model):
                 if len(x) == 0 or (bounded and eps == 0):
                     return finish(

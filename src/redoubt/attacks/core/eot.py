@@ -15,7 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from redoubt.attacks.core.engine import PROBE, Counted, Model, predict
+from redoubt.attacks.core.checked_input import PROBE, Model
+from redoubt.attacks.core.engine import Counted, predict
 from redoubt.errors import RedoubtError
 from redoubt.seeds import derive
 

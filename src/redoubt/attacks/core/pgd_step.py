@@ -10,19 +10,34 @@ def _per_example(v: Tensor) -> Tensor:
     return v.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, *[1] * (v.ndim - 1))
 
 
-def random_start(x: Tensor, norm: str, eps: float, generator: torch.Generator | None) -> Tensor:
-    """A point drawn in the ball around x: uniform in the cube for linf, uniform in the ball for l2."""
+def random_start(
+    x: Tensor, norm: str, eps: float, generator: torch.Generator | None, *, clip: bool = True
+) -> Tensor:
+    """A point drawn in the ball around x: uniform in the cube for linf, uniform in the ball for l2.
+
+    Args:
+        clip: to [0, 1]; some authors' codes leave that to the first step.
+    """
     if norm == "linf":
         delta = torch.empty_like(x).uniform_(-eps, eps, generator=generator)
     else:
         delta = torch.empty_like(x).normal_(generator=generator)
         radius = torch.rand(len(x), device=x.device, dtype=x.dtype, generator=generator) ** (1 / x[0].numel())
         delta = delta / _per_example(delta) * radius.view(-1, *[1] * (x.ndim - 1)) * eps
-    return (x + delta).clamp(0, 1)
+    return (x + delta).clamp(0, 1) if clip else x + delta
 
 
-def step(z: Tensor, gradient: Tensor, x: Tensor, norm: str, eps: float, size: float) -> Tensor:
-    """One ascent step from z (descent for a negative `size`), projected on the eps-ball of x and on [0, 1]."""
+def normal_start(x: Tensor, deviation: float, generator: torch.Generator | None) -> Tensor:
+    """x plus normal noise, neither projected nor clipped to [0, 1] (trades.py 34, mart.py 20)."""
+    return x + deviation * torch.empty_like(x).normal_(generator=generator)
+
+
+def step(z: Tensor, gradient: Tensor, x: Tensor, norm: str, eps: float, size: float | Tensor) -> Tensor:
+    """One ascent step from z (descent for a negative `size`), projected on the eps-ball of x and on [0, 1].
+
+    Args:
+        size: of the step, for all or (N, 1, 1, 1) for each.
+    """
     if norm == "linf":
         z = z + size * gradient.sign()
         return torch.minimum(torch.maximum(z, x - eps), x + eps).clamp(0, 1)

@@ -19,13 +19,19 @@ from redoubt.reports.site.runs import copy_of
 ASSETS = Path(__file__).parent / "assets"
 
 
-def write(reports: Path, result_files: list[Path], record_files: list[Path]) -> None:
+def write(
+    reports: Path, result_files: list[Path], record_files: list[Path], fidelity: Path | None = None
+) -> None:
     """Writes every page; what an earlier call left is removed first.
 
+    Args:
+        fidelity: the folder of what equals the authors' code and what does not, one file a method.
+
     Raises:
-        RedoubtError: a result or training record is broken. Missing claims, tables or figures are shown as missing.
+        RedoubtError: a result or training record or a file of `fidelity` is broken. Missing claims, tables or figures
+            are shown as missing.
     """
-    evidence = load(reports, result_files, record_files)
+    evidence = load(reports, result_files, record_files, fidelity)
     shutil.rmtree(reports / "site", ignore_errors=True)
     for asset in sorted(ASSETS.iterdir()):
         write_whole(reports / "site" / asset.name, asset.read_bytes())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from redoubt.claims.fidelity import Method, load_all
 from redoubt.evaluation import check_table
 from redoubt.records import results
 from redoubt.records.files import read_json, read_record, sha256
@@ -80,6 +81,7 @@ class Evidence:
         exhibits: the tables and figures of the papers, as `reports/exhibits.json` lists them.
         claims: one dict a claim, or None where no claim was judged.
         notebooks: executed notebooks, relative to `reports`.
+        methods: what equals the authors' code and what does not, a method each.
     """
 
     reports: Path
@@ -91,10 +93,13 @@ class Evidence:
     exhibits: list[dict[str, Any]]
     claims: list[dict[str, Any]] | None
     notebooks: list[str]
+    methods: list[Method]
 
 
-def load(reports: Path, result_files: list[Path], record_files: list[Path]) -> Evidence:
-    """Reads everything; result and training records that are broken raise RedoubtError."""
+def load(
+    reports: Path, result_files: list[Path], record_files: list[Path], fidelity: Path | None = None
+) -> Evidence:
+    """Reads everything; records and files of `fidelity` that are broken raise RedoubtError."""
     runs, checks = _runs(result_files, record_files), check_table.table(result_files)
     if len(checks):
         failed = checks[~checks["passed"]].groupby(["study", "defense", "variant"]).size()
@@ -110,6 +115,7 @@ def load(reports: Path, result_files: list[Path], record_files: list[Path]) -> E
         exhibits=_listed(reports / "exhibits.json", "exhibits"),
         claims=_claims(reports / "claims.json"),
         notebooks=sorted(p.relative_to(reports).as_posix() for p in reports.glob("notebooks/*.ipynb")),
+        methods=list(load_all(fidelity).values()) if fidelity else [],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
 from markupsafe import Markup
 
+from redoubt.claims.fidelity import effect
 from redoubt.reports.site import home, runs, search, verdicts
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import Links, anchor, flat, numeric, to
@@ -45,6 +46,7 @@ def environment() -> Environment:
     made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
     made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark)
+    made.globals.update(touching=verdicts.touching, effect=effect)
     return made
 
 
@@ -78,7 +80,8 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         across=across,
     )
     for paper in papers:
-        yield write("paper.html", paper.page, paper=paper)
+        yield write("paper.html", paper.page, paper=paper, methods=evidence.methods)
+    yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
     for table in tables:
         yield write("table.html", table["page"], table=table)
     cell = ["study", "defense", "variant"]
@@ -87,7 +90,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for run in evidence.runs:
         key = (run.study, run.defense, run.variant)
         found = checks.get(key, evidence.checks.iloc[:0])
-        yield write("run.html", run.page, **runs.page(run, tidy[key], found))
+        yield write("run.html", run.page, **runs.page(run, tidy[key], found, evidence.methods))
     yield "site/search.js", search.script(evidence, papers, listed)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from redoubt.claims.fidelity import Method, about
 from redoubt.reports.accuracies import percent
 from redoubt.reports.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
 from redoubt.reports.site.evidence import Run, Seed
@@ -14,11 +15,12 @@ from redoubt.statistics.intervals import wilson
 SETTINGS = ("architecture", "data", "threat", "training")
 
 
-def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame) -> dict[str, Any]:
+def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame, methods: list[Method]) -> dict[str, Any]:
     """The values of `run.html`.
 
     Args:
         tidy, checks: the rows of `results.frame` and `check_table.table` that belong to this run.
+        methods: of all defenses.
     """
     return {
         "run": run,
@@ -31,6 +33,7 @@ def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame) -> dict[str, Any]:
         "size": (WIDTH, HEIGHT),
         "spark_size": SPARK,
         "commands": _commands(run),
+        "methods": about(methods, [run.defense]),
     }
 
 

@@ -22,6 +22,9 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
         add("paper", p.title, f"{p.name} {p.key}", to(p.page))
     for r in evidence.runs:
         add("run", r.path, r.about, to(r.page))
+    for m in evidence.methods:
+        title = f"Fidelity: {m.method}"
+        add("fidelity", title, " ".join(m.defenses), to("site/fidelity.html", anchor("fidelity", m.method)))
     for t in evidence.tables:
         add("table", t["table"], t["caption"], pages[t["table"]])
     places = {f["figure"]: p.page for p in papers for f in p.figures}

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from redoubt.claims.fidelity import Method, about
 from redoubt.reports.site.evidence import Evidence, Run
 from redoubt.reports.site.links import anchor
 
@@ -127,6 +128,13 @@ def _number(value: float, interval: list[float] | None, shape: str) -> str:
 def mark(claim: dict[str, Any]) -> str:
     """The id of a claim's place on its paper's page; one claim may be judged on several studies."""
     return anchor("claim", "-".join(str(claim[k]) for k in ("id", "study") if claim.get(k)))
+
+
+def touching(claim: dict[str, Any], methods: list[Method]) -> list[Method]:
+    """The methods of the defenses that a claim was judged on, those of them that deviate from the authors' code."""
+    runs = [c.get(side) for c in claim.get("comparisons") or [] for side in ("left", "right")]
+    runs += ["/".join(str(e).split("/")[2:4]) for e in claim.get("evidence") or []]
+    return [m for m in about(methods, {run.split("/")[0] for run in runs if run}) if m.deviations]
 
 
 def papers(evidence: Evidence) -> list[Paper]:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_model, save_model
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -54,13 +55,24 @@ def trained(width: int, eps: float, epochs: int, seed: int) -> nn.Sequential:
     return model.eval()
 
 
-@pytest.fixture(scope="session")
-def robust_models():
-    """Three (model, x, y, eps): robust accuracy between 20 % and 80 % at the linf radius eps."""
+def once(shared, width: int, eps: float, seed: int) -> nn.Sequential:
+    """What `trained` gives after 12 epochs, trained by the first worker that asks."""
     torch.set_num_threads(1)
+    kept = shared(
+        f"width {width} eps {eps}",
+        lambda f: save_model(trained(width, eps, 12, seed), f / "weights.safetensors"),
+    )
+    model = network(width)
+    load_model(model, kept / "weights.safetensors")
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def robust_models(shared):
+    """Three (model, x, y, eps): robust accuracy between 20 % and 80 % at the linf radius eps."""
     _, _, x, y = digits()
     settings = [(12, 0.15, 0.15), (8, 0.2, 0.2), (16, 0.1, 0.15)]
-    return [(trained(w, train, 12, seed), x, y, eps) for seed, (w, train, eps) in enumerate(settings)]
+    return [(once(shared, w, train, seed), x, y, eps) for seed, (w, train, eps) in enumerate(settings)]
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +81,7 @@ def robust_model(robust_models):
 
 
 @pytest.fixture(scope="session")
-def undefended_model():
+def undefended_model(shared):
     """(model, x, y, eps) of a network trained on clean images only: it breaks at eps."""
-    torch.set_num_threads(1)
     _, _, x, y = digits()
-    return trained(12, 0.0, 12, seed=0), x, y, 0.25
+    return once(shared, 12, 0.0, seed=0), x, y, 0.25

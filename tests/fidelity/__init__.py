@@ -1,0 +1,1 @@
+"""Our code against numbers that the authors' functions gave."""
