@@ -87,8 +87,10 @@ def examples(root, steps=40, seed=0):
     x, y = images(root)
     model = Checkpoints(root, run_of(root, seed=seed)).deployed()
     result = attacks.get("pgd")(model, x / 255, y, eps=EPS - 1 / 255, steps=steps, restarts=4)
-    broken = (~result.correct & (model(x / 255).argmax(1) == y)).nonzero()[:, 0]
-    return (255 * result.x_adv[broken]).round().byte().numpy(), broken.numpy()
+    points = (255 * result.x_adv).round()
+    right = lambda pixels: model(pixels / 255).argmax(1) == y
+    broken = (right(x) & ~right(points)).nonzero()[:, 0]
+    return points[broken].byte().numpy(), broken.numpy()
 
 
 def sent(root, x_adv, image, **arrays):

@@ -9,7 +9,7 @@ import torch
 
 from redoubt import models
 from redoubt.cli.app import run
-from redoubt.judging import command
+from redoubt.judging import command, loading
 from redoubt.records import results
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -86,6 +86,14 @@ def test_weights_of_a_known_architecture(typed, tmp_path, ending):
     assert "another hash" in said
 
 
+def test_a_factory_finds_the_files_beside_it(tmp_path):
+    (tmp_path / "own_model.py").write_text(
+        "import own_size\n\n\ndef load():\n    return lambda x: x * own_size.ONE\n"
+    )
+    (tmp_path / "own_size.py").write_text("ONE = 1")
+    assert loading.from_factory(f"{tmp_path}/own_model.py:load").model(3) == 3
+
+
 def test_a_program(typed, tmp_path, own):
     exported = torch.export.export(own.load().eval(), (torch.rand(2, 1, 8, 8),))
     torch.export.save(exported, tmp_path / "net.pt2")
@@ -111,6 +119,7 @@ FAULTS = {
     "no such file": (["none.py:load"], "there is no such file"),
     "no such function": (["model.py:lod"], "did you mean: load"),
     "not a factory": (["model.py"], "named by its file and function"),
+    "it cannot be imported": (["wrong.py:load"], "cannot be imported: ModuleNotFoundError"),
     "it raises": (["model.py:raises"], "the factory raised KeyError"),
     "it returns nothing": (["model.py:nothing"], "nothing that can be called"),
     "too few classes": (["model.py:wide"], "labels out of range"),
@@ -147,6 +156,7 @@ def bad_images(folder, digits):
     np.savez(folder / "without_x.npz", images=x, y=y)
     np.savez(folder / "pickled.npz", x=np.array([x, None], object), y=y)
     (folder / "text.npz").write_text("x, y")
+    (folder / "wrong.py").write_text("import nowhere_to_be_found")
     np.savez(folder / "bytes_as_floats.npz", x=x.astype(np.float32), y=y)
     np.savez(folder / "normalized.npz", x=x / 127.5 - 1, y=y)
     np.savez(folder / "fractions.npz", x=x, y=y + 0.5)

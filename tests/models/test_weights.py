@@ -1,5 +1,7 @@
 """Weights of others: read as data, refused in words where they are anything else or do not fit."""
 
+import pickle
+
 import pytest
 import safetensors.torch
 import torch
@@ -51,12 +53,20 @@ def test_safetensors_are_read(tmp_path):
     assert torch.equal(read(path)["1.bias"], model[1].bias)
 
 
-def test_nothing_in_a_file_is_executed(tmp_path):
-    path = tmp_path / "weights.pt"
-    torch.save({"state_dict": Trap(tmp_path / "executed")}, path)
-    with pytest.raises(RedoubtError, match="would execute"):
+@pytest.mark.parametrize("name", ["w.pt", "w.pkl", "w.safetensors"])
+@pytest.mark.parametrize("save", ["torch", "old torch", "pickle"])
+def test_nothing_in_a_file_is_executed(tmp_path, name, save):
+    path, trace = tmp_path / name, tmp_path / "executed"
+    content = {"state_dict": {"w": torch.zeros(2)}, "more": Trap(trace)}
+    if save == "pickle":
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=save == "torch")
+    with pytest.raises(RedoubtError, match=r"would execute|damaged"):
         read(path)
-    assert not (tmp_path / "executed").exists()
+    assert not trace.exists()
+    pickle.loads(pickle.dumps(Trap(trace))).close()
+    assert trace.exists(), "another reader would have executed it"
 
 
 def test_a_whole_module_is_refused(tmp_path):
@@ -75,8 +85,12 @@ def test_bad_files_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(RedoubtError, match=r"neither safetensors nor"):
         read(path)
-    torch.save({"loss": 1.0}, path)
-    with pytest.raises(RedoubtError, match="no state dict"):
+    for content in ({"loss": 1.0}, {}, torch.zeros(3)):
+        torch.save(content, path)
+        with pytest.raises(RedoubtError, match="no state dict"):
+            read(path)
+    path.write_bytes(b"")
+    with pytest.raises(RedoubtError, match="neither safetensors nor"):
         read(path)
 
 

@@ -31,9 +31,9 @@ class Images:
     about: dict[str, Any]
 
     @property
-    def shape(self) -> dict[str, int]:
-        """What a classifier of the package has to know; the classes that occur where nothing else is known."""
-        classes = self.about["num_classes"] or int(self.y.max()) + 1
+    def shape(self) -> dict[str, Any]:
+        """What a classifier of the package has to know; None classes where only the weights do."""
+        classes = self.about["num_classes"]
         return {"num_classes": classes, "in_channels": self.x.shape[1], "image_size": self.x.shape[2]}
 
 

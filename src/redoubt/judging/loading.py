@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import Tensor
+
 from redoubt import models
 from redoubt.errors import RedoubtError, nearest
 from redoubt.models import exported, weights
@@ -113,19 +115,27 @@ def from_program(path: Path, expected: str | None = None) -> Source:
 
 
 def from_weights(
-    path: Path, architecture: str, options: dict[str, Any], shape: dict[str, int], expected: str | None = None
+    path: Path, architecture: str, options: dict[str, Any], shape: dict[str, Any], expected: str | None = None
 ) -> Source:
     """A classifier of the package with the weights of a file.
 
     Args:
         options: of the architecture, e.g. {"width": 16, "normalize": "cifar10"}.
-        shape: num_classes, in_channels and image_size of the images.
+        shape: num_classes, in_channels and image_size of the images; None classes are read off the weights.
         expected: the file's sha256.
 
     Raises:
         RedoubtError: see `models.classifier`, `weights.read` and `weights.load_into`.
     """
     tensors = weights.read(path, expected)
+    shape = {**shape, "num_classes": shape["num_classes"] or _classes(tensors)}
     model = weights.load_into(models.classifier(architecture, **shape, **options), tensors, path)
     files = {"weights": {"path": path.as_posix(), "sha256": sha256(path)}}
     return Source(model, path.stem, files, {"name": architecture, "options": options})
+
+
+def _classes(tensors: dict[str, Tensor]) -> int:
+    """The length of the last bias, that of the head where one is named so."""
+    biases = [t for name, t in tensors.items() if name.endswith("bias") and t.ndim == 1]
+    head = tensors.get("head.bias", biases[-1] if biases else next(reversed(tensors.values())))
+    return len(head)
