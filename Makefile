@@ -22,10 +22,10 @@ reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; th
 	snakemake --cores $(CORES)
 
 test: $(VENV)/ready lint ## lint, format, layers and types, then the quick tests
-	pytest -m "not slow" -n 2
+	pytest -m "not slow" -n 2 --dist worksteal
 
 test-all: $(VENV)/ready lint ## the heavier checks too
-	pytest -n 2
+	pytest -n 2 --dist worksteal
 
 lint: $(VENV)/ready
 	ruff check .

@@ -14,7 +14,7 @@ from tests.conftest import REPO
 VARIANTS = [v for name in ("digits", "smoke") for v in resolve(load_study(REPO / "studies" / f"{name}.yaml"))]
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda v: v.path)
+@pytest.fixture(params=VARIANTS, ids=lambda v: v.path, scope="module")
 def variant(request):
     return request.param
 
@@ -43,25 +43,32 @@ def steps(variant, k=2):
     return defense, state, metrics
 
 
-def test_a_step_changes_weights_and_reports_a_finite_loss(variant):
+@pytest.fixture(scope="module")
+def stepped(variant):
+    """Defense, state and metrics after two steps, and whether the model was left in train mode."""
+    defense, state, metrics = steps(variant)
+    return defense, state, metrics, state.model.training
+
+
+def test_a_step_changes_weights_and_reports_a_finite_loss(variant, stepped):
     _, untouched = begin(variant)
-    _, state, metrics = steps(variant)
+    _, state, metrics, training = stepped
     assert all(
         torch.isfinite(v).all() and v.ndim == 0 and not v.requires_grad for m in metrics for v in m.values()
     )
     assert "loss" in metrics[0]
     before, after = untouched.model.state_dict(), state.model.state_dict()
     assert any(not torch.equal(before[k], after[k]) for k in before)
-    assert state.model.training
+    assert training
 
 
-def test_equal_seeds_give_equal_weights(variant):
-    a, b = steps(variant)[1].model.state_dict(), steps(variant)[1].model.state_dict()
+def test_equal_seeds_give_equal_weights(variant, stepped):
+    a, b = stepped[1].model.state_dict(), steps(variant)[1].model.state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_the_state_round_trips(variant):
-    defense, state, _ = steps(variant)
+def test_the_state_round_trips(stepped):
+    defense, state, *_ = stepped
     twin = defense.build()
     twin.load_state_dict(copy.deepcopy(state.model.state_dict()))
     x = batch().x
@@ -71,8 +78,8 @@ def test_the_state_round_trips(variant):
     assert torch.equal(a, defense.deployed(twin.eval())(x))
 
 
-def test_deployed_maps_pixels_to_logits_and_lets_gradients_through(variant):
-    defense, state, _ = steps(variant)
+def test_deployed_maps_pixels_to_logits_and_lets_gradients_through(stepped):
+    defense, state, *_ = stepped
     deployed = defense.deployed(state.model.eval())
     x = batch().x.requires_grad_()
     logits = deployed(x)
@@ -83,8 +90,8 @@ def test_deployed_maps_pixels_to_logits_and_lets_gradients_through(variant):
     assert gradient.abs().sum() > 0
 
 
-def test_views_hold_the_deployed_model(variant):
-    defense, state, _ = steps(variant)
+def test_views_hold_the_deployed_model(stepped):
+    defense, state, *_ = stepped
     views = defense.adaptive(state.model.eval())
     assert "deployed" in views
     assert all(view.why for view in views.values())
