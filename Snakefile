@@ -54,9 +54,9 @@ def gpu():
     return int(workflow.non_local_exec or dag.gpu)
 
 
-NOTEBOOKS = workflow.basedir + "/notebooks"
-CLAIMS = workflow.basedir + "/claims"
-FIDELITY = workflow.basedir + "/docs/fidelity"
+NOTEBOOKS = os.path.relpath(workflow.basedir + "/notebooks")
+CLAIMS = os.path.relpath(workflow.basedir + "/claims")
+FIDELITY = os.path.relpath(workflow.basedir + "/docs/fidelity")
 
 
 rule all:
