@@ -3,12 +3,12 @@
 import ast
 import functools
 import hashlib
-import importlib.util
 from pathlib import Path
 
 from redoubt import attacks as registry
 from redoubt import defenses, models
 from redoubt.records.files import digest
+from redoubt.sources import file_of
 
 # These change no number: what they decide stands in the resolved run, or is text for people.
 SILENT = (
@@ -39,22 +39,12 @@ def code_modules(*modules: str) -> dict[str, str]:
         name = todo.pop()
         if name in seen or (name.startswith(SILENT) and name not in modules):
             continue
-        file = _source(name)
+        file = file_of(name)
         if file is None:
             continue
         seen[name], imported = _read(file, file.stat().st_mtime_ns)
         todo += imported
     return dict(sorted(seen.items()))
-
-
-def _source(name: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, AttributeError):
-        return None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    return Path(spec.origin)
 
 
 @functools.cache

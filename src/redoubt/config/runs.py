@@ -89,15 +89,15 @@ def resolve(study: Study, file: Path | str = "study") -> list[Variant]:
 
 def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Path | str) -> Variant:
     grid = study.defenses[defense]
-    kind = defenses.get(defense)
+    known = defenses.parameters_of(defense)
     key = f"defenses.{defense}.variants.{name}"
     given = {**grid.params, **spec.params}
-    params = parse(kind.Params, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
-    defaults = {k: source(f) for k, f in kind.Params.model_fields.items()}
+    params = parse(known, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
+    defaults = {k: source(f) for k, f in known.model_fields.items()}
     sources = {**defaults, **{k: v.source for k, v in given.items()}}
     merged = {**study.training.model_dump(), **grid.training, **spec.training}
     training = parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
-    starts_from = spec.starts_from or grid.starts_from or kind.starts_from
+    starts_from = spec.starts_from or grid.starts_from or known.starts_from
     if starts_from and "/" not in starts_from:
         starts_from += "/main"
     return Variant(

@@ -14,7 +14,7 @@ from redoubt.records.files import write_json, write_record
 from redoubt.records.packed_booleans import pack
 from redoubt.reports import exhibits, tables
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.workflow.dag import Dag
+from redoubt.workflow.snakefile import Dag
 
 HERE = {"source": "ours: tests"}
 HALF = {"value": 0.5, **HERE}

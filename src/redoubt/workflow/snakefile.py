@@ -9,7 +9,7 @@ from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.evaluator import evaluation_settings
+from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records.files import digest, sha256
 from redoubt.reports import exhibits
 
