@@ -1,5 +1,6 @@
 """Where the source of a module of this package lies, without importing it."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -11,8 +12,10 @@ def file_of(module: str) -> Path | None:
     if module in sys.modules:
         loaded = sys.modules[module].__file__
         return Path(loaded) if loaded else None
+    return _on_disk(module)
+
+
+@functools.cache
+def _on_disk(module: str) -> Path | None:
     place = PACKAGE.joinpath(*module.split(".")[1:])
-    for file in (place.with_suffix(".py"), place / "__init__.py"):
-        if file.is_file():
-            return file
-    return None
+    return next((f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file()), None)

@@ -1,6 +1,7 @@
 """From a study to its runs: every (variant, seed) with all values resolved, and the attacks that it faces."""
 
 import fnmatch
+import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
     )
 
 
+@functools.cache
 def named(patterns: tuple[str, ...], name: str) -> bool:
     """Whether `defense/variant` matches a pattern and none of those that begin with `!`."""
     out = [p[1:] for p in patterns if p.startswith("!")]

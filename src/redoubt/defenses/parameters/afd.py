@@ -4,16 +4,14 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from redoubt.defenses.parameters.base import InnerAttack
+from redoubt.defenses.parameters.vaft import VaftParams
 from redoubt.params import hyper
 
 CODE = "authors' code: tl+sl.py"
 
 
-class AfdParams(InnerAttack):
+class AfdParams(VaftParams):
     """Hyper-parameters of AFD."""
-
-    starts_from = "standard"
 
     step_size: float = hyper(0.223125, f"{CODE} (0.007 at 8/255), as a share of the radius", gt=0)
     alpha: float = hyper(0.05, f"{CODE} and README: weight of L_1", ge=0)

@@ -2,16 +2,14 @@
 
 from typing import Literal
 
-from redoubt.defenses.parameters.base import InnerAttack
+from redoubt.defenses.parameters.vaft import VaftParams
 from redoubt.params import hyper
 
 CODE = "AFD authors' code: ARREST.py"
 
 
-class ArrestParams(InnerAttack):
+class ArrestParams(VaftParams):
     """Hyper-parameters of ARREST."""
-
-    starts_from = "standard"
 
     lam: float = hyper(50.0, f"{CODE} (beta 50); 0 switches RGKD off", ge=0)
     theta: float | None = hyper(30.0, f"{CODE} (degrees); null switches NR off", ge=0, le=180)

@@ -1,6 +1,6 @@
 """Hyper-parameters of CURE (arXiv 2401.14948)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from redoubt.defenses.parameters.base import InnerAttack
 from redoubt.params import hyper
@@ -9,7 +9,7 @@ from redoubt.params import hyper
 class CureParams(InnerAttack):
     """Hyper-parameters of CURE."""
 
-    starts_from = "standard"
+    starts_from: ClassVar[str | None] = "standard"
 
     p: float = hyper(0.3, "paper: table 9, ResNet-18 (30 %); the share of weights conserved", ge=0, lt=1)
     alpha: float = hyper(0.1, "paper: table 9, ResNet-18 on CIFAR", ge=0, le=1)
