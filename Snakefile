@@ -15,7 +15,7 @@ from snakemake.utils import min_version
 
 from redoubt.cli.warm import Warm
 from redoubt.errors import RedoubtError
-from redoubt.workflow.dag import Dag
+from redoubt.workflow.snakefile import Dag
 
 min_version("9.19")
 

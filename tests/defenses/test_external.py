@@ -9,7 +9,8 @@ import yaml
 from redoubt import data, models
 from redoubt.config import load_study, resolve
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.evaluator import attack_run, path_of
+from redoubt.evaluation.evaluator import attack_run
+from redoubt.evaluation.settings import path_of
 from redoubt.records.files import sha256
 from redoubt.training.adoption import training_of
 from redoubt.training.checkpoints import Checkpoints

@@ -17,7 +17,8 @@ from redoubt.audit import differences
 from redoubt.config import Run, Study, Variant, attacks_of, find_run
 from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.evaluator import attack_run, path_of
+from redoubt.evaluation.evaluator import attack_run
+from redoubt.evaluation.settings import path_of
 from redoubt.records import results
 from redoubt.records.files import sha256, write_record, write_whole
 from redoubt.records.provenance import provenance

@@ -18,7 +18,7 @@ def defaults() -> str:
     """Every hyper-parameter of every defense, its default and where that comes from, as Markdown."""
     lines = ["# Hyper-parameters of the defenses", "", "Written by `redoubt schema`.", ""]
     for name in defenses.names():
-        fields = defenses.get(name).Params.model_fields
+        fields = defenses.parameters_of(name).model_fields
         lines += [f"## {name}", ""]
         if not fields:
             lines += ["None.", ""]

@@ -1,6 +1,7 @@
 """From a study to its runs: every (variant, seed) with all values resolved, and the attacks that it faces."""
 
 import fnmatch
+import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,14 +93,14 @@ def resolve(study: Study, file: Path | str = "study") -> list[Variant]:
 
 def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Path | str) -> Variant:
     grid = study.defenses[defense]
-    kind = defenses.get(defense)
+    known = defenses.parameters_of(defense)
     key = f"defenses.{defense}.variants.{name}"
-    given = {**grid.params, **spec.params, **_fetched(kind.trained, spec, file, key)}
-    params = parse(kind.Params, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
-    defaults = {k: source(f) for k, f in kind.Params.model_fields.items()}
+    given = {**grid.params, **spec.params, **_fetched(known.trained, spec, file, key)}
+    params = parse(known, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
+    defaults = {k: source(f) for k, f in known.model_fields.items()}
     sources = {**defaults, **{k: v.source for k, v in given.items()}}
-    training = _schedule(study, spec, grid, file, key) if kind.trained else {}
-    starts_from = spec.starts_from or grid.starts_from or kind.starts_from
+    training = _schedule(study, spec, grid, file, key) if known.trained else {}
+    starts_from = spec.starts_from or grid.starts_from or known.starts_from
     if starts_from and "/" not in starts_from:
         starts_from += "/main"
     return Variant(
@@ -150,6 +151,7 @@ def _fetched(trained: bool, spec: VariantSpec, file: Path | str, key: str) -> di
     return {name: Sourced(value=getattr(w, name), source=w.source) for name in ("url", "sha256", "file")}
 
 
+@functools.cache
 def named(patterns: tuple[str, ...], name: str) -> bool:
     """Whether `defense/variant` matches a pattern and none of those that begin with `!`."""
     out = [p[1:] for p in patterns if p.startswith("!")]

@@ -50,7 +50,7 @@ def check_study(study: Study, file: Path) -> None:
         known("defense", defense, defenses.names(), "defenses")
     variants = {v.name: v for v in resolve(study, file)}
     for v in variants.values():
-        if defenses.get(v.defense).trained:
+        if defenses.parameters_of(v.defense).trained:
             _trainable(study, file)
         place = f"defenses.{v.defense}.variants.{v.variant}.architecture.name"
         known("classifier", v.architecture["name"], models.names(), place)

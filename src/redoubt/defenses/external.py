@@ -4,25 +4,18 @@ from pathlib import Path
 
 from redoubt import models
 from redoubt.data.fetch import WEIGHTS, Files
-from redoubt.defenses.base import Defense, hyper
+from redoubt.defenses.base import Defense
+from redoubt.defenses.parameters.external import ExternalParams
 from redoubt.models import weights
 from redoubt.models.base import Classifier
-from redoubt.params import Strict
 
 
 class External(Defense[Classifier]):
     """The study's architecture with published weights; its deployed model is all there is."""
 
-    class Params(Strict):
-        """Where the weights are from; a study gives them as `weights` of the variant."""
-
-        url: str = hyper(..., "the study: where the file's makers publish it")
-        sha256: str = hyper(..., "the study: of the file's bytes")
-        file: str = hyper(..., "the study: its name in the folder `weights` of a mirror")
-
-    params: Params
+    Params = ExternalParams
+    params: ExternalParams
     paper = "published"
-    trained = False
 
     def fetch(self, files: Files) -> Path:
         """The file, from the mirror or the network, once its bytes have the stated hash."""

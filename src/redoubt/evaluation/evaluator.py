@@ -19,6 +19,7 @@ from redoubt.errors import RedoubtError, nearest
 from redoubt.evaluation import checks, probes, rows
 from redoubt.evaluation.partial import Partial
 from redoubt.evaluation.proven import below_what_is_proven
+from redoubt.evaluation.settings import evaluation_settings, path_of
 from redoubt.progress import bar
 from redoubt.records.files import digest, write_record
 from redoubt.records.provenance import provenance
@@ -26,11 +27,6 @@ from redoubt.seeds import derive
 from redoubt.training.checkpoints import Checkpoints
 
 NATURAL = "natural:"  # begins the name of a step that attacks nothing; no attack's name holds a colon
-
-
-def path_of(root: Path, run: Run) -> Path:
-    """Where the result of a run lies."""
-    return root / "results" / f"{run.path}.json"
 
 
 class Evaluator:
@@ -216,21 +212,6 @@ class Evaluator:
             "checks": self._checks(made),
             "provenance": provenance(started, self.device),
         }
-
-
-def evaluation_settings(study: Study, variant) -> dict[str, Any]:
-    """What decides a run's result, given its weights: its attacks and the evaluation's own settings."""
-    faced = {
-        name: spec.model_dump(mode="json", exclude={"runs"})
-        for name, spec in study.evaluation.attacks.items()
-        if named(spec.runs, variant.name)
-    }
-    e = study.evaluation
-    return {
-        "attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed,
-        "probed": named(e.probes, variant.name),
-        **({"published": variant.published} if variant.published else {}),
-    }  # fmt: skip
 
 
 def attack_run(root: Path, study: Study, run: Run, dataset, device: str) -> None:

@@ -21,7 +21,8 @@ from redoubt.attacks.core.eot import DRAWS
 from redoubt.config import AttackSpec, Run, Study, find_run
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import checks, rows
-from redoubt.evaluation.evaluator import Evaluator, path_of
+from redoubt.evaluation.evaluator import Evaluator
+from redoubt.evaluation.settings import path_of
 from redoubt.judging import loading
 from redoubt.judging.images import arrays, hashes
 from redoubt.records import results

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import cast
 
+from redoubt import defenses
 from redoubt.config import Run
 from redoubt.data.disk import work_folder
 from redoubt.data.fetch import WEIGHTS, Files
@@ -23,7 +24,7 @@ def training_of(
     Args:
         mirror: a folder that is looked at before the network for published weights.
     """
-    if Checkpoints(root, run).defense.trained:
+    if defenses.parameters_of(run.of.defense).trained:
         return Trainer(root, run, dataset, device)
     return Adoption(root, run, dataset, device, mirror)
 

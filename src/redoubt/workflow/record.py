@@ -16,7 +16,8 @@ from redoubt.config import Run, Study, Variant, attacks_of, load_study, resolve
 from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import partial
-from redoubt.evaluation.evaluator import Evaluator, path_of
+from redoubt.evaluation.evaluator import Evaluator
+from redoubt.evaluation.settings import path_of
 from redoubt.progress import bar, console
 from redoubt.records.files import read_record, write_record
 from redoubt.training.adoption import training_of
