@@ -54,9 +54,11 @@ def gpu():
     return int(workflow.non_local_exec or dag.gpu)
 
 
-NOTEBOOKS = workflow.basedir + "/notebooks"
-CLAIMS = workflow.basedir + "/claims"
-FIDELITY = workflow.basedir + "/docs/fidelity"
+# Relative: a project that is moved or copied has nothing to make anew.
+NOTEBOOKS, CLAIMS, FIDELITY = (
+    os.path.relpath(f"{workflow.basedir}/{name}")
+    for name in ("notebooks", "claims", "docs/fidelity")
+)
 
 
 rule all:
