@@ -54,9 +54,11 @@ def gpu():
     return int(workflow.non_local_exec or dag.gpu)
 
 
-NOTEBOOKS = os.path.relpath(workflow.basedir + "/notebooks")
-CLAIMS = os.path.relpath(workflow.basedir + "/claims")
-FIDELITY = os.path.relpath(workflow.basedir + "/docs/fidelity")
+# Relative: a project that is moved or copied has nothing to make anew.
+NOTEBOOKS, CLAIMS, FIDELITY = (
+    os.path.relpath(f"{workflow.basedir}/{name}")
+    for name in ("notebooks", "claims", "docs/fidelity")
+)
 
 
 rule all:

@@ -37,10 +37,13 @@ stages:
 
 
 class Project:
-    """A copy of the project, code included, whose config names the smoke study."""
+    """A project folder: `begin` fills it with the code and a config that names the smoke study."""
 
     def __init__(self, folder: Path):
         self.folder = folder
+
+    def begin(self) -> "Project":
+        folder = self.folder
         for name in ("src", "profiles", "notebooks"):
             shutil.copytree(
                 REPO / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -51,6 +54,11 @@ class Project:
         shutil.copy(REPO / ".gitignore", folder)
         (folder / "dvc.yaml").write_text(LEDGER)
         self.start_from("scratch")
+        return self
+
+    def copied(self, to: Path) -> "Project":
+        shutil.copytree(self.folder, to)
+        return Project(to)
 
     def start_from(self, depth: str) -> None:
         (self.folder / "config.yaml").write_text(
@@ -100,11 +108,8 @@ def shared(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
 @pytest.fixture(scope="session")
 def project(shared, tmp_path_factory) -> Project:
     """A project in a folder whose name has a space, with the smoke study run once; each worker's copy of it."""
-    made = shared("a project", lambda folder: Project(_empty(folder / "with space")).snakemake())
-    copied = Project.__new__(Project)
-    copied.folder = tmp_path_factory.mktemp("a project") / "with space"
-    shutil.copytree(made / "with space", copied.folder)
-    return copied
+    made = shared("a project", lambda folder: Project(_empty(folder / "with space")).begin().snakemake())
+    return Project(made / "with space").copied(tmp_path_factory.mktemp("a project") / "with space")
 
 
 def _empty(folder: Path) -> Path:
@@ -121,7 +126,7 @@ def images(shared) -> Path:
 @pytest.fixture
 def fresh(tmp_path) -> Project:
     """A project in which nothing has run."""
-    return Project(_empty(tmp_path / "fresh project"))
+    return Project(_empty(tmp_path / "fresh project")).begin()
 
 
 @pytest.fixture(scope="session")

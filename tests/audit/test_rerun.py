@@ -19,9 +19,7 @@ RUN = "smoke/pgd_at/main"
 @pytest.fixture
 def copy(project, tmp_path) -> Project:
     """The project after its first run, free to be changed."""
-    made = Project.__new__(Project)
-    made.folder = tmp_path / "a copy"
-    shutil.copytree(project.folder, made.folder, ignore=shutil.ignore_patterns("audits"))
+    made = project.copied(tmp_path / "a copy")
     shutil.rmtree(made.folder / "reports")
     return made
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -77,12 +76,12 @@ def test_a_single_result_by_its_path(project):
     assert re.findall(r"Job \d+: (.*)", said) == ["Attack smoke/pgd_at/main, every seed"]
 
 
-def test_jobs_take_one_core_of_the_real_ones(project):
+def test_jobs_take_one_core_of_the_real_ones(fresh):
     import os
 
-    said = project.snakemake("--cores", "64", "--dry-run", "--forceall")
+    said = fresh.snakemake("--cores", "64", "--dry-run")
     assert "Error" not in said
-    done = project.run("snakemake", "--cores", "64", "--forceall", "--until", "prepare_data")
+    done = fresh.run("snakemake", "--cores", "64", "--until", "prepare_data")
     assert f'core=Resource("core", {os.cpu_count()})' in done.stdout + done.stderr
 
 
@@ -118,10 +117,11 @@ def test_the_record_explains_itself(project):
     assert set(record["sources"]) == set(record["config"]["params"])
 
 
-def test_an_unchanged_attack_gives_an_unchanged_record(project):
-    path = project.folder / "results" / "smoke" / "pgd_at" / "main" / "seed0.json"
+def test_an_unchanged_attack_gives_an_unchanged_record(project, tmp_path):
+    copy = project.copied(tmp_path / "a copy")
+    path = copy.folder / "results" / "smoke" / "pgd_at" / "main" / "seed0.json"
     before = json.loads(path.read_text())["evaluations"]
-    project.run("redoubt", "attack", "smoke/pgd_at/main", "--seed", "0")
+    copy.run("redoubt", "attack", "smoke/pgd_at/main", "--seed", "0")
     after = json.loads(path.read_text())["evaluations"]
     assert [r["correct"] for r in before] == [r["correct"] for r in after]
     assert [r["max_perturbation"] for r in before] == [r["max_perturbation"] for r in after]
@@ -140,11 +140,9 @@ def test_notebook_parameters_match_the_rule():
 def test_recorded_checkpoints_travel_and_train_nothing(project, tmp_path, target):
     """Run, record, push; fresh clone, pull, start from checkpoints: nothing trains, the tables are the same."""
     author = tmp_path / "the author"
-    shutil.copytree(project.folder, author)
-    here = Project.__new__(Project)
-    here.folder = author
+    here = project.copied(author)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    here.snakemake()  # another test may have attacked anew
+    assert NOTHING in here.snakemake()
     here.run("git", "init", "-q")
     here.run("dvc", "init", "-q")
     here.run("dvc", "remote", "add", "-q", "-d", "local", str(tmp_path / "remote"))
@@ -157,9 +155,8 @@ def test_recorded_checkpoints_travel_and_train_nothing(project, tmp_path, target
     tracked = here.run("git", "ls-files").stdout
     assert "dvc.lock" in tracked
     assert "safetensors" not in tracked
-    clone = Project.__new__(Project)
-    clone.folder = tmp_path / "a clone"
-    here.run("git", "clone", "-q", str(author), str(clone.folder))
+    here.run("git", "clone", "-q", str(author), str(tmp_path / "a clone"))
+    clone = Project(tmp_path / "a clone")
     clone.start_from("checkpoints")
     said = clone.snakemake(check=False)
     assert "dvc pull train@smoke-standard/main" in said
