@@ -1,16 +1,20 @@
 """Result records -> one tidy frame, one row a run and attack; a record that was changed by hand is refused."""
 
+from __future__ import annotations
+
 import binascii
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from redoubt.errors import RedoubtError
 from redoubt.records import challenges
 from redoubt.records.files import read_record
 from redoubt.records.packed_booleans import unpack
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Which evaluations may be compared: crafted and judged the same way.
 COLUMNS = ("study", "defense", "variant", "seed", "name", "attack", "role", "checkpoint", "norm", "eps", "n")
@@ -46,6 +50,8 @@ def frame(paths: list[Path], challenged: bool = True) -> pd.DataFrame:
     every seed of its variant faced, so that seeds can be averaged, and over every challenge that counts. It is taken
     over the images that all of them attacked.
     """
+    import pandas as pd  # half a second to load, for commands that need no table
+
     runs: dict[tuple, list[list[dict[str, Any]]]] = {}
     for path in paths:
         record = read(path, challenged)
