@@ -1,6 +1,7 @@
 """What several tests need: the repository, one thread, and a project folder that runs the smoke study."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ class Project:
     def jobs(self) -> set[str]:
         """The outputs-deciding part of a dry run: the messages of the jobs that would run."""
         text = self.snakemake("--dry-run")
-        return {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Job ")}
+        return {line.split(": ", 1)[1] for line in text.splitlines() if re.match(r"Job \d+: ", line)}
 
 
 @pytest.fixture(scope="session")

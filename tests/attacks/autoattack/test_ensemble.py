@@ -1,5 +1,6 @@
 """AutoAttack: the reference's survivors after each stage, its passes, and what surrounds it."""
 
+import inspect
 from itertools import pairwise
 
 import pytest
@@ -237,6 +238,7 @@ def test_parameters_keep_no_gradient(robust_model):
 
 def test_the_registry_knows_them():
     assert attacks.parameters("autoattack")["version"] == "standard"
-    assert attacks.parameters("screen")["targets"] == 9
+    assert attacks.parameters("screen")["targets"] is attacks.COMPUTED
+    assert inspect.signature(attacks.get("screen")).parameters["targets"].default == 9
     for name in ("apgd_ce", "apgd_dlr", "apgd_t", "fab_t", "square"):
         assert callable(attacks.get(name))
