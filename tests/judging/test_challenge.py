@@ -19,6 +19,7 @@ from redoubt.records.files import write_record
 from redoubt.reports import terminal
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
+from redoubt.workflow.snakefile import Dag
 from tests.conftest import STUDY, run_of
 
 RUN = "smoke/pgd_at/main"
@@ -136,6 +137,13 @@ def test_examples_count_from_then_on(root):
     console = Console(width=220, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(terminal.render(root, RUN))
     assert "challenge on best by A. Reader" in console.export_text()
+
+
+def test_reports_are_made_anew_for_it(root):
+    (root / "config.yaml").write_text("studies: {smoke: {start_from: scratch}}\nmirror: null\n")
+    assert Dag(root).challenges() == []
+    (outcome,) = challenge(root, RUN, sent(root, *examples(root)), [0], "cpu")
+    assert Dag(root).challenges() == [outcome.file.relative_to(root).as_posix()]
 
 
 def test_the_same_file_twice_counts_once(root):
