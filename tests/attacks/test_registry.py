@@ -24,6 +24,19 @@ def test_parameters_are_what_is_left_with_its_defaults():
     assert attacks.parameters("transfer")["surrogate"] is inspect.Parameter.empty
 
 
+@pytest.mark.parametrize("name", attacks.names())
+def test_parameters_read_from_the_source_are_those_of_the_function(name):
+    taken = inspect.signature(attacks.get(name)).parameters
+    real = {k: taken[k].default for k in list(taken)[3:] if k not in ("eps", "norm", "seed", "batch_size")}
+    read = attacks.parameters(name)
+    assert list(read) == list(real)
+    for key, value in read.items():
+        if value is attacks.COMPUTED:
+            assert isinstance(real[key], int | float)  # a sweep of it is one, as of any single value
+        else:
+            assert (value, type(value)) == (real[key], type(real[key]))
+
+
 def test_an_unknown_name_is_an_error_with_the_nearest_one():
     for ask in (attacks.get, attacks.parameters, attacks.module_of):
         with pytest.raises(RedoubtError, match="did you mean: apgd_ce"):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from redoubt.claims import VERDICTS, report
 from redoubt.cli.app import app
 from redoubt.errors import RedoubtError
+from redoubt.records.kept import Kept
 from redoubt.reports import tables
 from tests.claims.conftest import bits, entry
 
@@ -65,6 +66,26 @@ def test_json_and_tables_are_equal_byte_for_byte(rows, records, tmp_path):
     text = (tmp_path / "one" / "tables" / "claims.csv").read_text()
     assert "+20 points" in text
     assert text.index("direction fails") < text.index("direction holds")
+
+
+def test_kept_rows_are_those_that_are_judged_anew(rows, records, tmp_path, monkeypatch):
+    judged = []
+    real = report._judged
+    monkeypatch.setattr(report, "_judged", lambda *given: judged.append(1) or real(*given))
+    file, folder = tmp_path / "kept.json", records.folder / "claims"
+    ask = lambda: report.build(folder, records.results, [], Kept(file))
+    assert (ask(), ask(), len(judged)) == (rows, rows, 1)
+    file.write_bytes(file.read_bytes().replace(b"direction holds", b"direction fails"))
+    assert (ask(), len(judged)) == (rows, 2)
+    records.run("cure/main", entry("a", bits(0.4)))  # the same file, other bits
+    assert {r["ours"] for r in ask()} != {r["ours"] for r in rows}
+    text = (folder / "toy.yaml").read_text()
+    (folder / "toy.yaml").write_text(text.replace("it is so", "it is not"))
+    assert {r["claim"] for r in ask()} == {"it is not"}
+    assert len(judged) == 4
+    records.results[0].unlink()
+    with pytest.raises(RedoubtError, match="there is no such record"):
+        ask()
 
 
 def test_one_paper_is_chosen_by_its_file(rows, records):

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,17 +27,25 @@ SPEED = "images_per_s"
 
 def flat(content: Any, at: str = "") -> dict[str, Any]:
     """Nested plain data as `dotted.key: value`, as it would come back from a record."""
-    if isinstance(content, dict):
-        return {
-            k: v
-            for key, value in content.items()
-            for k, v in flat(value, f"{at}.{key}" if at else key).items()
-        }
-    return {at: json.loads(json.dumps(content, default=str))}
+    return dict(_leaves(_plain(content), at))
+
+
+def _plain(content: Any) -> Any:
+    return json.loads(json.dumps(content, default=str))
+
+
+def _leaves(content: Any, at: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(content, dict):
+        yield at, content
+        return
+    for key, value in content.items():
+        yield from _leaves(value, f"{at}.{key}" if at else key)
 
 
 def changed(recorded: Any, audited: Any) -> list[dict[str, Any]]:
     """The keys whose values differ, with both values; None where a key is not there."""
+    if recorded == _plain(audited):
+        return []
     old, new = flat(recorded), flat(audited)
     keys = [k for k in dict.fromkeys([*old, *new]) if old.get(k) != new.get(k)]
     return [{"key": k, "recorded": old.get(k), "audited": new.get(k)} for k in keys]

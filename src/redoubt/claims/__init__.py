@@ -32,7 +32,7 @@ reports/claims.json is a list, worst verdict first, of
     interval in `unit`), evidence (list of result and training record files).
 """
 
-from redoubt.claims.report import build, table, write
+from redoubt.claims.report import build, write
 from redoubt.claims.schema import VERDICTS, load, load_all
 
-__all__ = ["VERDICTS", "build", "load", "load_all", "table", "write"]
+__all__ = ["VERDICTS", "build", "load", "load_all", "write"]

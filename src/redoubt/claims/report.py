@@ -1,32 +1,52 @@
-"""Verdicts as reports/claims.json, as the table `claims`, and in the terminal."""
+"""Verdicts as reports/claims.json and in the terminal."""
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from redoubt.claims.evidence import Evidence
-from redoubt.claims.judge import judge
-from redoubt.claims.schema import VERDICTS, load_all
+from redoubt.claims.schema import VERDICTS, Paper, load_all
+from redoubt.config.fingerprints import code_fingerprint
 from redoubt.errors import RedoubtError, nearest
-from redoubt.records.files import write_json
-
-CAPTION = (
-    "Every claim of the papers, worst verdict first. A direction is a difference in points of accuracy (or the unit "
-    "given) with its 95 % bootstrap interval over images and seeds; a number is in percent. Numbers are judged only "
-    "where data set, architecture, threat and attack agree."
-)
+from redoubt.records.files import digest, sha256, write_json
+from redoubt.records.kept import Kept
 
 
-def build(folder: Path, results: list[Path], records: list[Path]) -> list[dict[str, Any]]:
+def build(
+    folder: Path, results: list[Path], records: list[Path], kept: Kept | None = None
+) -> list[dict[str, Any]]:
     """Every row of reports/claims.json, worst verdict first, then by paper and by the order of its file.
+
+    Args:
+        kept: where the rows lie until a claim, a record, or what judges them is another.
 
     Raises:
         RedoubtError: a broken claims file or record.
     """
+    papers = load_all(folder)
+    judge = lambda: _judged(papers, results, records)
+    read = [*results, *records]
+    if kept is None or not all(path.is_file() for path in read):
+        return judge()
+    inputs = digest(
+        {
+            "code": code_fingerprint(__name__),
+            "versions": [importlib.metadata.version(name) for name in ("numpy", "pandas", "scipy")],
+            "claims": [(path.name, paper.model_dump(mode="json")) for path, paper in papers.items()],
+            "records": [(path.as_posix(), sha256(path)) for path in read],
+        }
+    )
+    rows = kept.of("claims", inputs, judge)
+    kept.save()
+    return rows
+
+
+def _judged(papers: dict[Path, Paper], results: list[Path], records: list[Path]) -> list[dict[str, Any]]:
+    from redoubt.claims.evidence import Evidence  # tables and statistics, which kept rows do not need
+    from redoubt.claims.judge import judge
+
     evidence = Evidence(tuple(results), tuple(records))
     rows = []
-    for path, paper in load_all(folder).items():
+    for path, paper in papers.items():
         head = {"paper": paper.paper, "title": paper.title, "file": f"claims/{path.name}"}
         rows += [{**head, **row} for claim in paper.claims for row in judge(claim, evidence)]
     return sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["file"]))
@@ -58,28 +78,6 @@ def of_paper(rows: list[dict[str, Any]], paper: str | None, folder: Path) -> lis
     return [row for row in rows if paper is None or row["file"] == f"claims/{paper}.yaml"]
 
 
-def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows as cells of text."""
-    return pd.DataFrame(
-        {
-            "paper": row["paper"],
-            "id": row["id"],
-            "claim": row["claim"],
-            "paper's value": "" if row["paper_value"] is None else f"{row['paper_value']:g}",
-            "paper's protocol": ", ".join(f"{k}: {v}" for k, v in row["protocol"].items()),
-            "study": row["study"] or "",
-            "ours": _ours(row),
-            "interval": _interval(row["interval"]),
-            "verdict": row["verdict"],
-            "differences": "; ".join(row["differences"]),
-            "why": row["why"],
-            "cost": row["cost"] or "",
-            "evidence": " ".join(row["evidence"]),
-        }
-        for row in rows
-    )
-
-
 def terminal(rows: list[dict[str, Any]]):
     """The rows as a rich table that can be read at 100 characters: what each claim says, ours, why."""
     from rich.table import Table
@@ -89,10 +87,10 @@ def terminal(rows: list[dict[str, Any]]):
         shown.add_column(name, overflow="fold", ratio={"claim": 3, "ours": 2, "why": 3}.get(name))
     for row in rows:
         value = "" if row["paper_value"] is None else f"{row['paper_value']:g}"
-        ours = f"{row['study'] or ''} {_ours(row)} {_interval(row['interval'])}".strip()
+        measured = f"{row['study'] or ''} {ours(row)} {interval(row['interval'])}".strip()
         label = f"{row['file'].removeprefix('claims/').removesuffix('.yaml')} {row['id']}: {row['claim']}"
         why = "; ".join(filter(None, (row["why"], row["cost"], *row["differences"])))
-        shown.add_row(row["verdict"], label, value, ours, why)
+        shown.add_row(row["verdict"], label, value, measured, why)
     return shown
 
 
@@ -102,12 +100,14 @@ def counts(rows: list[dict[str, Any]]) -> str:
     return ", ".join(f"{n} {v}" for v, n in found if n) or "no claim"
 
 
-def _ours(row: dict[str, Any]) -> str:
+def ours(row: dict[str, Any]) -> str:
+    """What we measured, with its unit."""
     if row["ours"] is None or isinstance(row["ours"], str):
         return row["ours"] or ""
     sign = "+" if row["kind"] == "direction" else ""
     return f"{row['ours']:{sign}.4g} {row['unit'] or ''}".strip()
 
 
-def _interval(bounds: list[float] | None) -> str:
+def interval(bounds: list[float] | None) -> str:
+    """Both ends of an interval."""
     return "" if bounds is None else f"{bounds[0]:.4g} to {bounds[1]:.4g}"

@@ -36,10 +36,11 @@ def claims(
 ) -> None:
     """Judge every claim of the papers on the records; the worst verdict comes first."""
     from redoubt.claims import report
+    from redoubt.records.kept import Kept
 
     if not results:
         results, records = report.recorded(Path())
-    rows = report.build(folder, results, records or [])
+    rows = report.build(folder, results, records or [], Kept(Path(".cache/claims.json")))
     report.write(rows, out)
     shown = report.of_paper(rows, paper, folder)
     shell = terminal()

@@ -47,6 +47,6 @@ class Kept:
             self._new = False
 
     def _read(self) -> dict[str, Any]:
-        with contextlib.suppress(RedoubtError, OSError):
+        with contextlib.suppress(RedoubtError, OSError, KeyError):
             return read_record(self.file, "")["answers"]
         return {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from redoubt.claims import report as verdicts
+from redoubt.claims import table as verdicts
 from redoubt.evaluation import check_table
 from redoubt.records import results
 from redoubt.records.files import read_json, read_record, write_whole

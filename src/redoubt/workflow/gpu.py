@@ -1,7 +1,7 @@
 """Whether a run would take a GPU, asked of NVIDIA's driver: torch, which knows it too, takes seconds to load."""
 
 import ctypes
-import importlib.util
+import importlib.metadata
 from pathlib import Path
 
 DRIVER = "libcuda.so.1"
@@ -13,8 +13,11 @@ def has_gpu() -> bool:
 
 
 def _built_for_cuda() -> bool:
-    torch = importlib.util.find_spec("torch")
-    return bool(torch and torch.origin and (Path(torch.origin).parent / "lib" / "libtorch_cuda.so").is_file())
+    try:
+        library = importlib.metadata.distribution("torch").locate_file("torch/lib/libtorch_cuda.so")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return Path(str(library)).is_file()
 
 
 def _shown() -> int:
