@@ -79,11 +79,6 @@ class Project:
         done = self.run("snakemake", "--cores", "2", *arguments, check=check)
         return done.stdout + done.stderr
 
-    def jobs(self) -> set[str]:
-        """The outputs-deciding part of a dry run: the messages of the jobs that would run."""
-        text = self.snakemake("--dry-run")
-        return {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Job ")}
-
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
