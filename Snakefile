@@ -15,7 +15,7 @@ from snakemake.utils import min_version
 
 from redoubt.cli.warm import Warm
 from redoubt.errors import RedoubtError
-from redoubt.workflow.dag import Dag
+from redoubt.workflow.snakefile import Dag
 
 min_version("9.19")
 
@@ -176,6 +176,7 @@ rule audit_variant:
 rule judge_claims:
     input:
         results=dag.all_results(),
+        challenges=dag.challenges(),
         records=dag.all_records(),
         claims=sorted(str(path) for path in Path(CLAIMS).glob("*.yaml")),
     output:
@@ -197,6 +198,7 @@ rule judge_claims:
 rule make_tables:
     input:
         results=dag.all_results(),
+        challenges=dag.challenges(),
         records=dag.all_records(),
         exhibits="reports/exhibits.json",
         claims="reports/claims.json",
@@ -242,6 +244,7 @@ for notebook, figures in dag.figures().items():
             exhibits="reports/exhibits.json",
             tables="reports/all_tables",
             results=dag.all_results(),
+            challenges=dag.challenges(),
             records=dag.all_records(),
             weights=dag.analyzed(notebook),
         output:
@@ -297,6 +300,7 @@ rule write_site:
         rules.list_figures.output,
         exhibits="reports/exhibits.json",
         results=dag.all_results(),
+        challenges=dag.challenges(),
         records=dag.all_records(),
         fidelity=sorted(str(path) for path in Path(FIDELITY).glob("*.yaml")),
     output:

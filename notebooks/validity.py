@@ -46,3 +46,13 @@ gallery.show("attack_ordering")
 
 # %%
 gallery.show("success_by_radius")
+
+# %% [markdown]
+# ## Published weights
+# Networks that others trained, whose truth is known or bounded: an attack that reports less than the proof is wrong.
+
+# %%
+gallery.show("above_the_truth")
+
+# %%
+gallery.show("published")

@@ -124,6 +124,15 @@ def fresh(tmp_path) -> Project:
     return Project(_empty(tmp_path / "fresh project")).begin()
 
 
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real images and published weights, or a skipped test."""
+    folder = Path(os.environ.get("REDOUBT_MIRROR", REPO / "../shared/data")).resolve()
+    if not folder.is_dir():
+        pytest.skip("no mirror with real images (REDOUBT_MIRROR)")
+    return folder
+
+
 @pytest.fixture
 def root(images, tmp_path) -> Path:
     """A folder with the smoke study and its images."""

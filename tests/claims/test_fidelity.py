@@ -59,7 +59,9 @@ def test_every_variant_that_a_table_names_is_held_by_a_study(path, held):
 
 def test_every_defense_is_covered():
     covered = {name for m in METHODS.values() for name in m.defenses}
-    assert not set(defenses.names()) - covered
+    assert (
+        not set(defenses.names()) - covered - {"external"}
+    )  # weights of others, trained by whatever they were
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import yaml
 
 from redoubt.config import attacks_of, load_study, resolve
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.evaluator import evaluation_settings
+from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records.files import digest
 from tests.conftest import REPO
 

@@ -1,8 +1,6 @@
 """What the data tests share: a prepared digits folder, real images where they are, and no waiting."""
 
-import os
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -33,13 +31,4 @@ def digits(tmp_path_factory):
     """The folder of the prepared digits, not to be changed."""
     folder = tmp_path_factory.mktemp("prepared") / "digits"
     data.prepare("digits", folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def mirror():
-    """The folder of real images, or a skipped test."""
-    folder = Path(os.environ.get("REDOUBT_MIRROR", Path(__file__).parents[2] / "../shared/data")).resolve()
-    if not folder.is_dir():
-        pytest.skip("no mirror with real images (REDOUBT_MIRROR)")
     return folder

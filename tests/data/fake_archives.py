@@ -30,19 +30,19 @@ def random_images(n, shape, seed, classes=10):
     return draw.integers(0, 256, (n, *shape), dtype=np.uint8), draw.permutation(np.arange(n) % classes)
 
 
-def mnist(folder: Path, monkeypatch) -> dict:
+def mnist(folder: Path, monkeypatch, kind=sets.MNIST) -> dict:
     truth = {"train": random_images(60, (28, 28), 0), "test": random_images(30, (28, 28), 1)}
     folder.mkdir(parents=True, exist_ok=True)
     resources = []
     for name, prefix in (("train", "train"), ("test", "t10k")):
         images, labels = truth[name]
-        for kind, array in (("images-idx3", images), ("labels-idx1", labels.astype(np.uint8))):
-            path = folder / f"{prefix}-{kind}-ubyte.gz"
+        for content, array in (("images-idx3", images), ("labels-idx1", labels.astype(np.uint8))):
+            path = folder / f"{prefix}-{content}-ubyte.gz"
             header = (0x0800 + array.ndim).to_bytes(4, "big")
             header += b"".join(n.to_bytes(4, "big") for n in array.shape)
             path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))
             resources.append((path.name, md5(path)))
-    monkeypatch.setattr(sets.MNIST, "resources", resources)
+    monkeypatch.setattr(kind, "resources", resources)
     return truth
 
 

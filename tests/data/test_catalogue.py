@@ -9,9 +9,18 @@ from redoubt.errors import RedoubtError
 
 
 def test_every_promised_data_set_is_described():
-    promised = ["digits", "mnist", "cifar10", "cifar100", "svhn", "tiny_imagenet", "imagenette"]
-    assert data.names() == promised
-    for name in promised:
+    promised = [
+        "digits",
+        "mnist",
+        "fashion_mnist",
+        "cifar10",
+        "cifar100",
+        "svhn",
+        "tiny_imagenet",
+        "imagenette",
+    ]
+    assert data.names() == [*promised, "sdp_mnist", "sdp_cifar10"]
+    for name in data.names():
         info = data.describe(name)
         assert info.name == name
         assert info.augment in KINDS

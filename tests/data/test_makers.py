@@ -1,5 +1,7 @@
 """The real reading code, on small archives in the makers' formats."""
 
+import gzip
+import hashlib
 import shutil
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torchvision.datasets as sets
 
 from redoubt import data
+from redoubt.data import makers
 from redoubt.errors import RedoubtError
 from tests.data import fake_archives as fakes
 
@@ -31,6 +34,36 @@ def test_mnist_from_the_four_gzipped_files(tmp_path, monkeypatch):
     assert [entry["file"] for entry in record["read"]] == [name for name, _ in sets.MNIST.resources]
     assert [entry["md5"] for entry in record["read"]] == [md5 for _, md5 in sets.MNIST.resources]
     images_of(data.load(tmp_path / "mnist"), truth, "NHW")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_test_images_alone_need_no_training_files_and_no_particular_gzip_header(tmp_path, monkeypatch):
+    folder = tmp_path / "mirror/fashion_mnist"
+    images, labels = fakes.mnist(folder, monkeypatch, sets.FashionMNIST)["test"]
+    held = {path: gzip.decompress(path.read_bytes()) for path in folder.glob("t10k-*")}
+    for path in folder.glob("train-*"):
+        path.unlink()
+    for path, content in held.items():
+        path.write_bytes(gzip.compress(content, mtime=1))
+
+    def prepare(**sizes):
+        return data.prepare("fashion_mnist", tmp_path / "set", mirror=tmp_path / "mirror", **sizes)
+
+    with pytest.raises(RedoubtError, match="wrong checksum"):
+        prepare(train=0, validation=0)
+    known = {path.name: hashlib.sha256(content).hexdigest() for path, content in held.items()}
+    monkeypatch.setattr(makers, "FASHION_MNIST", known)
+    record = prepare(train=0, validation=0)
+    assert {name: split["n"] for name, split in record["splits"].items()} == {
+        "train": 0,
+        "validation": 0,
+        "test": len(images),
+    }
+    test = data.load(tmp_path / "set").split("test")
+    assert np.array_equal(test.images[:, 0], images)
+    assert np.array_equal(test.labels, labels)
+    with pytest.raises(RedoubtError, match="train-images"):
+        prepare(train=0, validation=20)
 
 
 @pytest.mark.usefixtures("no_network")
@@ -153,3 +186,17 @@ def test_real_mnist(tmp_path, mirror):
     test = data.load(tmp_path / "mnist").split("test")
     assert test.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert test.images.mean() / 255 == pytest.approx(0.1325, abs=1e-4)
+
+
+@pytest.mark.shared_data
+def test_real_fashion_mnist_and_the_images_of_verifiers(tmp_path, mirror):
+    first = {
+        "fashion_mnist": [9, 2, 1, 1, 6, 1, 4, 6, 5, 7],
+        "sdp_mnist": [6, 4, 9, 1],
+        "sdp_cifar10": [3, 9, 1, 4],
+    }
+    for name, labels in first.items():
+        data.prepare(name, tmp_path / name, mirror=mirror, train=0, validation=0)
+        test = data.load(tmp_path / name).split("test")
+        assert test.labels[: len(labels)].tolist() == labels
+        assert len(test) == (10000 if name == "fashion_mnist" else 200)

@@ -12,7 +12,7 @@ from redoubt.attacks import get
 from redoubt.config import Training
 from redoubt.defenses.atop import Atop, AtopTransfer
 from redoubt.defenses.base import Batch, State
-from redoubt.defenses.purifier import Purifier
+from redoubt.defenses.purifier import Purifier, deployed
 from redoubt.models.patch_discriminator import both_scores
 from redoubt.models.purified import Purification, Purified, pixels
 from redoubt.models.random_transforms import Draw
@@ -226,7 +226,7 @@ def test_the_papers_attack_goes_through_the_pipeline():
 @pytest.mark.parametrize("purifier", ["inpainter", "mae"])
 def test_gradients_of_the_whole_system_equal_finite_differences(purifier, transform):
     defense, state, _ = made(purifier=purifier, transform=transform, gan="none")
-    system = defense.behind(state.model.eval(), defense.params.deployed().fixed())
+    system = defense.behind(state.model.eval(), deployed(defense.params).fixed())
     x = (0.3 + 0.4 * torch.rand(1, 1, 8, 8, dtype=torch.float64, generator=draws(3))).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: system(z).log_softmax(1)[:, :2], x, atol=1e-6)
     (gradient,) = torch.autograd.grad(system(x)[0, 0], x)
@@ -287,7 +287,7 @@ def test_the_authors_evaluation_feeds_the_purifier_pixels():
     torch.manual_seed(2)
     wanted = shown(batch.x)
     torch.manual_seed(2)
-    draw = rescaled.params.deployed().draw(batch.x)
+    draw = deployed(rescaled.params).draw(batch.x)
     stage = rescaled.deployed(state.model.eval()).purification
     halved = stage.transform.noisy(batch.x, draw) / 2 + 0.5  # what 2x - 1 takes to the noisy pixels
     (image,) = stage.restore(halved, Draw(None, draw.masks))[0][-1:]

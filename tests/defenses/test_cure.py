@@ -409,7 +409,7 @@ def test_cure_eff_trains_naturally_then_copies_once_and_switches():
     assert metrics["consistency"] > 0  # theta has left theta_rev: they do not share storage
     assert torch.equal(state.model.revision.head.weight, held["head.weight"])
     assert state.model.t == 2
-    assert defense.starts_from is None
+    assert defense.params.starts_from is None
 
 
 def test_cure_eff_switches_at_once_or_never():

@@ -8,7 +8,8 @@ from torch import nn
 
 from redoubt.config import Training
 from redoubt.defenses.base import Batch, State
-from redoubt.defenses.pssr import Pssr, PssrParams, adversarial_r_drop, semantic
+from redoubt.defenses.parameters.pssr import PssrParams
+from redoubt.defenses.pssr import Pssr, adversarial_r_drop, semantic
 from redoubt.defenses.regenerated import Regenerated
 from redoubt.training.optimization import optimizer
 

@@ -90,4 +90,4 @@ def test_a_named_module_must_exist():
     assert small(Rift, params={"module": "head"})[1].model.chosen == -1
     with pytest.raises(RedoubtError, match="no such module"):
         small(Rift, params={"module": "haed"})
-    assert Rift.starts_from == "pgd_at"
+    assert Rift.Params.starts_from == "pgd_at"

@@ -59,7 +59,7 @@ def test_both_networks_take_the_source_without_sharing_it(kind):
         )
     a, b = state.model.classifier.state_dict(), state.model.start.state_dict()
     assert all(a[k].data_ptr() != b[k].data_ptr() for k in a)
-    assert defense.starts_from == "standard"
+    assert defense.params.starts_from == "standard"
 
 
 def test_vaft_is_adversarial_training_from_given_weights(monkeypatch):

@@ -1,19 +1,17 @@
 """Worked example of a new defense: PGD-AT on smoothed labels (Szegedy et al. 2016, arXiv 1512.00567)."""
 
 import torch.nn.functional as F
+from redoubt.defenses.parameters.smoothed_at import SmoothedAtParams
 
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, Defense, State
 
 
 class SmoothedAt(Defense):
     """The target is (1 - s) onehot(y) + s / K, section 7, in the outer loss only; the attack is that of PGD-AT."""
 
     paper = "1512.00567"
-
-    class Params(InnerAttack):
-        """Every hyper-parameter states its source: a paper, the authors' code, or `ours` with the reason."""
-
-        smoothing: float = hyper(0.1, "paper: section 7 (0.1 on ImageNet)", ge=0, lt=1)
+    Params = SmoothedAtParams
+    params: SmoothedAtParams
 
     def loss(self, batch: Batch, state: State):
         model = state.model

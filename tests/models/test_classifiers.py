@@ -26,6 +26,8 @@ PUBLISHED = {
     "wrn34_10": (10, 3, 32, 46_160_474, "TRADES' network: 46.2 M"),
     "wrn70_16": (10, 3, 32, 266_796_506, "Gowal et al. 2020: 267 M"),
     "vgg19": (1000, 3, 224, 143_678_248, "torchvision's table, vgg19_bn"),
+    "trades_small_cnn": (10, 1, 28, 312_202, "the published checkpoint on MNIST"),
+    "cnn_a": (10, 1, 28, 166_406, "the published checkpoints on MNIST and Fashion-MNIST"),
 }
 
 # Networks of every family that a laptop runs in milliseconds: (name, channels, side, options)
@@ -53,6 +55,10 @@ QUICK = [
     ("wrn", 3, 64, {"depth": 10, "widen": 1, "window": 8}),
     ("vgg19", 1, 8, {}),
     ("vgg19", 3, 32, {"batch_norm": False}),
+    ("trades_small_cnn", 1, 28, {}),
+    ("trades_small_cnn", 3, 16, {}),
+    ("cnn_a", 1, 28, {}),
+    ("cnn_a", 3, 32, {"normalize": "cifar10_sdp"}),
 ]
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from redoubt import data, models
 from redoubt.config import Training
 from redoubt.records.files import read_json
-from redoubt.training import precision
+from redoubt.training import bf16_trial, precision
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
 from tests.conftest import STUDY, run_of
@@ -61,8 +61,8 @@ def test_a_gpu_gets_graphs_unless_the_defense_goes_back_twice(monkeypatch):
     monkeypatch.setattr(precision, "_lacks", lambda kind: None)
     monkeypatch.setattr(precision, "_has_bf16", lambda kind: True)
     asked = settings(compile="auto", precision="bf16")
-    assert precision.resolve(asked, "cuda:0") == precision.Speed("cuda", True, True, True)
-    assert precision.resolve(asked, "cuda:0", graphs=False) == precision.Speed("cuda", True, True, False)
+    assert precision.resolve(asked, "cuda:0") == precision.Speed("cuda", True, compiled=True, graphs=True)
+    assert precision.resolve(asked, "cuda:0", graphs=False) == precision.Speed("cuda", True, compiled=True)
 
 
 def test_without_a_compiler_it_says_so_and_trains_the_same_weights(root, monkeypatch, capsys):
@@ -95,6 +95,70 @@ def test_bf16_keeps_float32_weights_and_nearly_the_same_curve(root, monkeypatch)
     for a, b in zip(in_float32["history"], in_bf16["history"], strict=True):
         assert b["loss"] == pytest.approx(a["loss"], abs=0.1)
         assert b["robust"] == pytest.approx(a["robust"], abs=0.25)
+
+
+def test_auto_takes_what_the_measurement_says_and_records_it(root, monkeypatch):
+    monkeypatch.setattr(precision, "_has_bf16", lambda kind: True)
+    plain, _ = trained(root)
+    for gain, chosen in ((1.5, True), (1.05, False)):
+        monkeypatch.setattr(bf16_trial, "gain", lambda *_, gain=gain: gain)
+        there, record = trained(root, precision="auto")
+        assert record["speed"]["bf16"] is chosen
+        assert record["speed"]["bf16_gain"] == gain
+        assert (largest_difference(plain, there) > 0) is chosen
+
+
+def test_auto_measures_nothing_where_bf16_is_emulated(root, monkeypatch):
+    monkeypatch.setattr(precision, "_has_bf16", lambda kind: False)
+    monkeypatch.setattr(bf16_trial, "gain", lambda *_: pytest.fail("measured"))
+    _, record = trained(root, precision="auto")
+    assert record["speed"]["bf16"] is False
+    assert record["speed"]["bf16_gain"] is None
+    assert record["speed"]["declined"] == []
+
+
+@pytest.mark.parametrize(("first", "later"), [(1.5, 0.9), (0.9, 1.5)])
+def test_a_resumed_training_keeps_the_recorded_choice(root, monkeypatch, first, later):
+    monkeypatch.setattr(precision, "_has_bf16", lambda kind: True)
+    monkeypatch.setattr(bf16_trial, "gain", lambda *_: first)
+    whole, _ = trained(root, precision="auto")
+    run = run_of(root)
+    for path in Checkpoints(root, run).folder.iterdir():
+        path.unlink()
+    images = data.load(root / "data" / "smoke")
+    assert not Trainer(root, run, images, "cpu").train(until=0)
+    monkeypatch.setattr(bf16_trial, "gain", lambda *_: later)
+    again = Trainer(root, run, images, "cpu")
+    assert again.prepare().epoch == 1
+    assert again.speed.bf16_gain == first
+    there, record = trained(root, precision="auto")
+    assert largest_difference(whole, there) == 0
+    assert record["speed"]["bf16"] is (first > later)
+
+
+def test_what_other_settings_left_decides_nothing(root, monkeypatch):
+    monkeypatch.setattr(precision, "_has_bf16", lambda kind: True)
+    monkeypatch.setattr(bf16_trial, "gain", lambda *_: 1.5)
+    trained(root, precision="auto")
+    run = run_of(root)
+    for path in Checkpoints(root, run).folder.iterdir():
+        path.unlink()
+    images = data.load(root / "data" / "smoke")
+    assert not Trainer(root, run, images, "cpu").train(until=0)
+    monkeypatch.setattr(bf16_trial, "gain", lambda *_: 0.9)
+    _, record = trained(root, precision="auto", momentum=0.8)
+    assert record["speed"]["bf16_gain"] == 0.9
+
+
+def test_the_measurement_is_made_once_and_leaves_the_draws_alone(root):
+    defense = Checkpoints(root, run_of(root)).defense
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    gain = bf16_trial.gain(defense, 8, "cpu")
+    assert gain > 0
+    assert torch.equal(torch.rand(3), expected)
+    assert bf16_trial.gain(defense, 8, "cpu") == gain
 
 
 @pytest.mark.parametrize("name", ["pgd_at/main", "standard/main"])

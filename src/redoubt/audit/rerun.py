@@ -15,13 +15,15 @@ from typing import Any
 from redoubt import data
 from redoubt.audit import differences
 from redoubt.config import Run, Study, Variant, attacks_of, find_run
+from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.evaluator import attack_run, path_of
+from redoubt.evaluation.evaluator import attack_run
+from redoubt.evaluation.settings import path_of
 from redoubt.records import results
 from redoubt.records.files import sha256, write_record, write_whole
 from redoubt.records.provenance import provenance
+from redoubt.training.adoption import training_of
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.training.trainer import Trainer
 
 JUDGED = ("attack", "checkpoint", "view", "surrogate", "role", "norm", "eps", "params", "seed", "n")
 IMAGES = ("name", "sha256", "indices_sha256", "n")
@@ -40,7 +42,7 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     """
     started = time.time()
     study, variant = find_run(root, run)
-    recorded = {s: results.read(_result(root, variant.run(s))) for s in seeds}
+    recorded = {s: results.read(_result(root, variant.run(s)), challenged=False) for s in seeds}
     needed = needs(study, variant, seeds)
     trained = {r.path: weights_record(root, r) for r in needed}
     dataset = data.load(root / "data" / study.name)
@@ -49,13 +51,13 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     (where / "studies").mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
     for r in needed:
-        Trainer(where, r, dataset, device).train()
+        training_of(where, r, dataset, device, mirror_of(root)).train()
     for s in seeds:
         attack_run(where, study, variant.run(s), dataset, device)
     audited = {s: results.read(path_of(where, variant.run(s))) for s in seeds}
     anew = {path: weights_record(where, r) for path, r in zip(trained, needed, strict=True)}
     found = compare(recorded, audited, trained, anew)
-    tidy = [results.frame([path_of(at, variant.run(s)) for s in seeds]) for at in (root, where)]
+    tidy = [results.frame([path_of(at, variant.run(s)) for s in seeds], False) for at in (root, where)]
     found["evaluations"] = differences.evaluations(*tidy)
     word, why = differences.verdict(found)
     report = {
@@ -118,7 +120,7 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         RedoubtError: a file is not what its record says, or the two records speak of different weights.
     """
     kept, result = Checkpoints(root, run), path_of(root, run)
-    judged = results.read(result) if result.is_file() else None
+    judged = results.read(result, challenged=False) if result.is_file() else None
     record = kept.record() if kept.record_file.is_file() else None
     hashed = (
         {f"{which}.safetensors": c["sha256"] for which, c in judged["checkpoints"].items()} if judged else {}

@@ -8,6 +8,7 @@ from redoubt.audit import differences
 from redoubt.config import attacks_of, load_study, resolve
 from redoubt.config.fingerprints import attack_modules, training_modules
 from redoubt.errors import RedoubtError
+from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records.files import digest
 
 
@@ -18,8 +19,6 @@ def of_training(root: Path, record: dict[str, Any]) -> list[str]:
 
 def of_result(root: Path, record: dict[str, Any]) -> list[str]:
     """The same for a result record."""
-    from redoubt.evaluation.evaluator import evaluation_settings
-
     return _aged(root, record, lambda study, variant: digest(evaluation_settings(study, variant)))
 
 

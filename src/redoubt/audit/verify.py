@@ -20,7 +20,7 @@ from redoubt import data
 from redoubt.audit import staleness
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
-from redoubt.records import results
+from redoubt.records import challenges, results
 from redoubt.records.files import read_json, read_record, sha256
 
 
@@ -35,9 +35,9 @@ class Finding:
 
 
 def verify(root: Path) -> list[Finding]:
-    """Every finding, in the order ledger, images, weights, results, reports, audits."""
+    """Every finding, in the order ledger, images, weights, results, challenges, reports, audits."""
     staleness.forget()
-    parts = (ledger, images, weights, judged, reports, audits)
+    parts = (ledger, images, weights, judged, challenged, reports, audits)
     return [finding for part in parts for finding in part(root)]
 
 
@@ -123,13 +123,33 @@ def judged(root: Path) -> Iterator[Finding]:
     for path in sorted(root.glob("results/*/*/*/seed*.json")):
         name = _name(root, path)
         try:
-            record = results.read(path)
+            record = results.read(path, challenged=False)
         except RedoubtError as error:
             yield Finding("results", name, "bad", error.what)
             continue
         aged = staleness.of_result(root, record)
         broken = _other_weights(root, record) + ([] if aged else _other_images(root, record))
         yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
+
+
+def challenged(root: Path) -> Iterator[Finding]:
+    """Every challenge: its own hash, the files that it rests on, and whether it is of the record's weights."""
+    for path in sorted(root.glob("results/*/*/*/challenges/seed*.json")):
+        name, result = _name(root, path), path.parents[1] / f"{path.stem.partition('-')[0]}.json"
+        try:
+            challenge = challenges.read(path)
+            why = (
+                challenges.why_not(challenge, results.read(result, challenged=False))
+                if result.is_file()
+                else ""
+            )
+        except RedoubtError as error:
+            yield Finding("challenges", _name(root, Path(error.file or path)), "bad", error.what)
+            continue
+        if _run(challenge) != "/".join((*path.parts[-5:-2], result.stem)):
+            yield Finding("challenges", name, "bad", f"lies beside another run: it is of {_run(challenge)}")
+        else:
+            yield Finding("challenges", name, "stale" if why else "good", why)
 
 
 def _other_weights(root: Path, record: dict[str, Any]) -> list[str]:

@@ -85,8 +85,8 @@ class Evidence:
 
     def cost(self, study: str, run: str, seeds: int) -> str | None:
         """What a run of `seeds` seeds would take, from the recorded seconds of its defense, else of the study."""
-        near = [k for k in self.records if k[0] == study and k[1].split("/")[0] == run.split("/")[0]]
-        near = near or [k for k in self.records if k[0] == study]
+        trained = [k for k in self.records if k[0] == study and not k[1].startswith("external/")]
+        near = [k for k in trained if k[1].split("/")[0] == run.split("/")[0]] or trained
         spent = [
             r["training_seconds"] + sum(e["seconds"] for e in r["evaluations"])
             for key in near

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from redoubt.cli import inspect, reports, work
+from redoubt.cli import inspect, judge, reports, work
 from redoubt.errors import RedoubtError
 
 app = typer.Typer(
@@ -12,7 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Re-runs, re-attacks and judges published defenses against adversarial examples.",
 )
-for part in (work, inspect, reports):
+for part in (work, inspect, judge, reports):
     app.add_typer(part.app)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from redoubt.cli import memory
 from redoubt.errors import RedoubtError
 
 
@@ -34,9 +35,13 @@ Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed;
 
 
 def device_of(name: str, threads: int) -> str:
-    """`cpu` or `cuda`, with torch set to equal bytes for equal seeds; refuses a GPU that is not there."""
+    """`cpu` or `cuda`, with torch set to equal bytes for equal seeds; refuses a GPU that is not there.
+
+    From here on the process also keeps its memory, see `memory.keep`.
+    """
     # Read by cuBLAS when it starts: without it, sums on a GPU may depend on timing.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    memory.keep()
     import torch
 
     torch.set_num_threads(threads)

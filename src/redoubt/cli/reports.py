@@ -79,7 +79,7 @@ def exhibits(
     """List every table and figure of the papers: made by which study, or why not."""
     from redoubt.records.files import write_json
     from redoubt.reports import exhibits as x
-    from redoubt.workflow.dag import Dag
+    from redoubt.workflow.snakefile import Dag
 
     write_json(listing, x.listing(Dag(root).held))
 

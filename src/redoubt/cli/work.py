@@ -40,13 +40,14 @@ def train(
     """Train every seed of a variant: best and last weights and a record each."""
     from redoubt import data
     from redoubt.config import find_run
-    from redoubt.training.trainer import Trainer
+    from redoubt.config.load import mirror_of
+    from redoubt.training.adoption import training_of
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
     dataset = data.load(root / "data" / study.name)
     for s in seeds_of(variant, seed):
-        Trainer(root, variant.run(s), dataset, where).train()
+        training_of(root, variant.run(s), dataset, where, mirror_of(root)).train()
 
 
 @app.command()

@@ -18,14 +18,15 @@ def defaults() -> str:
     """Every hyper-parameter of every defense, its default and where that comes from, as Markdown."""
     lines = ["# Hyper-parameters of the defenses", "", "Written by `redoubt schema`.", ""]
     for name in defenses.names():
-        fields = defenses.get(name).Params.model_fields
+        fields = defenses.parameters_of(name).model_fields
         lines += [f"## {name}", ""]
         if not fields:
             lines += ["None.", ""]
             continue
         lines += ["| hyper-parameter | default | source |", "| --- | --- | --- |"]
         for key, field in fields.items():
-            lines.append(f"| `{key}` | {field.default} | {source(field)} |")
+            default = "required" if field.is_required() else field.default
+            lines.append(f"| `{key}` | {default} | {source(field)} |")
         lines.append("")
     return "\n".join(lines)
 

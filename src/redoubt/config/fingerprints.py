@@ -4,11 +4,16 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 from redoubt import attacks as registry
 from redoubt import defenses, models
 from redoubt.records.files import digest
+from redoubt.records.kept import Kept
+from redoubt.sources import file_of
 
 # These change no number: what they decide stands in the resolved run, or is text for people.
 SILENT = (
@@ -21,6 +26,10 @@ SILENT = (
     "redoubt.cli",
     "redoubt.data",
 )
+
+# What a source says is kept where Python keeps its bytecode, for the Python that reads it and as this file reads it.
+READER = [sys.version, hashlib.sha256(Path(__file__).read_bytes()).hexdigest()]
+_KEPT = Kept(Path(importlib.util.cache_from_source(__file__)).with_name("syntax.json"))
 
 
 def code_fingerprint(*modules: str) -> str:
@@ -39,30 +48,28 @@ def code_modules(*modules: str) -> dict[str, str]:
         name = todo.pop()
         if name in seen or (name.startswith(SILENT) and name not in modules):
             continue
-        file = _source(name)
+        file = file_of(name)
         if file is None:
             continue
-        seen[name], imported = _read(file, file.stat().st_mtime_ns)
+        seen[name], imported = _read(file, os.stat(file).st_mtime_ns)
         todo += imported
+    _KEPT.save()
     return dict(sorted(seen.items()))
-
-
-def _source(name: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, AttributeError):
-        return None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    return Path(spec.origin)
 
 
 @functools.cache
 def _read(file: Path, changed: int) -> tuple[str, list[str]]:
     """Hash and imports of a module's file as it was `changed`: every attack of a run asks for them."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    source = file.read_bytes()
+    told = _KEPT.of(str(file), digest([hashlib.sha256(source).hexdigest(), READER]), lambda: _told(source))
+    return told["hash"], told["imports"]
+
+
+def _told(source: bytes) -> dict[str, Any]:
+    tree = ast.parse(source)
     imported = _imports(tree)
-    return hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest(), imported
+    hashed = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest()
+    return {"hash": hashed, "imports": imported}
 
 
 def _imports(tree: ast.Module) -> list[str]:

@@ -70,6 +70,12 @@ def load_config(path: Path) -> Config:
     return config
 
 
+def mirror_of(root: Path) -> str | None:
+    """The folder that `config.yaml` names to be looked at before the network; None where there is no such file."""
+    path = root / "config.yaml"
+    return load_config(path).mirror if path.is_file() else None
+
+
 def parse(model: type[BaseModel], content: Any, path: Path | str, at: str = "") -> Any:
     """`content` as `model`.
 

@@ -1,13 +1,15 @@
 """From a study to its runs: every (variant, seed) with all values resolved, and the attacks that it faces."""
 
 import fnmatch
+import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from redoubt import defenses
 from redoubt.config.load import parse
-from redoubt.config.schema import AttackSpec, Study, Training, VariantSpec
+from redoubt.config.schema import AttackSpec, DefenseSpec, Sourced, Study, Training, VariantSpec
+from redoubt.errors import RedoubtError
 from redoubt.params import source
 
 
@@ -19,6 +21,7 @@ class Variant:
         path: `study/defense/variant`, which is also where its files lie.
         params: every hyper-parameter of the defense; `sources` says where each value comes from.
         starts_from: `defense/variant` of the same study whose checkpoint is the start, or None.
+        published: what others found of published weights (`schema.Published`), or None; it decides no weights.
     """
 
     study: str
@@ -33,6 +36,7 @@ class Variant:
     data: dict[str, Any]
     threat: dict[str, Any]
     starts_from: str | None
+    published: dict[str, Any] | None = None
 
     @property
     def path(self) -> str:
@@ -89,15 +93,14 @@ def resolve(study: Study, file: Path | str = "study") -> list[Variant]:
 
 def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Path | str) -> Variant:
     grid = study.defenses[defense]
-    kind = defenses.get(defense)
+    known = defenses.parameters_of(defense)
     key = f"defenses.{defense}.variants.{name}"
-    given = {**grid.params, **spec.params}
-    params = parse(kind.Params, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
-    defaults = {k: source(f) for k, f in kind.Params.model_fields.items()}
+    given = {**grid.params, **spec.params, **_fetched(known.trained, spec, file, key)}
+    params = parse(known, {k: v.value for k, v in given.items()}, file, f"{key}.params").model_dump()
+    defaults = {k: source(f) for k, f in known.model_fields.items()}
     sources = {**defaults, **{k: v.source for k, v in given.items()}}
-    merged = {**study.training.model_dump(), **grid.training, **spec.training}
-    training = parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
-    starts_from = spec.starts_from or grid.starts_from or kind.starts_from
+    training = _schedule(study, spec, grid, file, key) if known.trained else {}
+    starts_from = spec.starts_from or grid.starts_from or known.starts_from
     if starts_from and "/" not in starts_from:
         starts_from += "/main"
     return Variant(
@@ -115,9 +118,40 @@ def _variant(study: Study, defense: str, name: str, spec: VariantSpec, file: Pat
         data=study.data.model_dump(),
         threat=study.threat.model_dump(exclude={"source"}),
         starts_from=starts_from,
+        published=spec.published.model_dump() if spec.published else None,
     )
 
 
+def _schedule(
+    study: Study, spec: VariantSpec, grid: DefenseSpec, file: Path | str, key: str
+) -> dict[str, Any]:
+    shared = study.training.model_dump() if study.training else {}
+    merged = {**shared, **grid.training, **spec.training}
+    return parse(Training, merged, file, f"{key}.training").model_dump(mode="json")
+
+
+def _fetched(trained: bool, spec: VariantSpec, file: Path | str, key: str) -> dict[str, Sourced]:
+    """The parameters that say which published weights are fetched, of the defense `external`."""
+    if trained:
+        for name in ("weights", "published"):
+            if getattr(spec, name):
+                raise RedoubtError(
+                    "this defense is trained: only `external` takes what others published",
+                    file=file, key=f"{key}.{name}",
+                )  # fmt: skip
+        return {}
+    if spec.weights is None:
+        raise RedoubtError(
+            "a required key is missing",
+            file=file,
+            key=f"{key}.weights",
+            hint="add it: url, sha256, file, source",
+        )
+    w = spec.weights
+    return {name: Sourced(value=getattr(w, name), source=w.source) for name in ("url", "sha256", "file")}
+
+
+@functools.cache
 def named(patterns: tuple[str, ...], name: str) -> bool:
     """Whether `defense/variant` matches a pattern and none of those that begin with `!`."""
     out = [p[1:] for p in patterns if p.startswith("!")]

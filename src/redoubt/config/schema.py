@@ -37,11 +37,16 @@ class Data(Strict):
     """Which images a study uses."""
 
     name: str = Field(description="a data set that `redoubt prepare` knows")
-    validation: int = Field(ge=1, description="images held out of the training set to select the checkpoint")
+    validation: int = Field(
+        ge=0,
+        description="images held out of the training set to select the checkpoint; 0 where none is trained",
+    )
     test: int | None = Field(
         None, ge=1, description="images held out for attacks, where the maker has no test set"
     )
-    train: int | None = Field(None, ge=1, description="use only this many training images")
+    train: int | None = Field(
+        None, ge=0, description="use only this many training images; 0 where nothing is trained"
+    )
     image_size: int | None = Field(None, ge=8, description="side in pixels, where the maker's images vary")
 
 
@@ -91,8 +96,10 @@ class Training(Strict):
         description="the averaged weights decay by (1 + step) / (10 + step) while that is less than ema",
     )
     augment: Literal["none", "crop", "crop_flip"] = Field("none", description="random crop (pad 4) and flip")
-    precision: Literal["float32", "bf16"] = Field(
-        "float32", description="of the forward and backward passes; weights and recorded attacks are float32"
+    precision: Literal["float32", "bf16", "auto"] = Field(
+        "float32",
+        description="of the forward and backward passes; weights and recorded attacks are float32; auto is bf16 "
+        "where a short measurement at the start says that it is faster, and the record says which was used",
     )
     compile: Literal["off", "auto", "on"] = Field(
         "off",
@@ -167,6 +174,31 @@ class Evaluation(Strict):
     attacks: dict[Annotated[str, Field(pattern=NAME)], AttackSpec] = Field(description="name: attack")
 
 
+class Weights(Strict):
+    """Published weights: fetched by their hash, in the mirror first."""
+
+    url: str = Field(pattern="^https?://", description="where the file's makers publish it")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file's bytes")
+    file: str = Field(pattern=r"^[\w.-]+$", description="its name in the folder `weights` of a mirror")
+    source: str = Field(min_length=3, description="whose they are, and their licence")
+
+
+class Bound(Strict):
+    """A published robust accuracy, under the study's threat."""
+
+    robust: float = Field(ge=0, le=100, description="robust accuracy in percent, as printed")
+    images: int = Field(ge=1, description="of how many of the first test images")
+    by: str = Field(min_length=2, description="the verifier or the attack")
+    source: str = Field(min_length=3, description="where it stands")
+
+
+class Published(Strict):
+    """What is known of published weights."""
+
+    proven: Bound | None = Field(None, description="no attack can report less")
+    attacked: Bound | None = Field(None, description="what the strongest published attack leaves")
+
+
 class VariantSpec(Strict):
     """One cell of a defense's ablation grid: what differs from the study."""
 
@@ -176,6 +208,8 @@ class VariantSpec(Strict):
     architecture: Architecture | None = Field(None, description="another classifier than the study's")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(None, description="default: the study's")
     starts_from: str | None = Field(None, description="defense/variant whose checkpoint is the start")
+    weights: Weights | None = Field(None, description="of the defense `external`: what is fetched")
+    published: Published | None = Field(None, description="of the defense `external`: what others found")
 
     @field_validator("seeds")
     @classmethod
@@ -215,7 +249,7 @@ class Study(Strict):
     data: Data
     architecture: Architecture
     threat: Threat
-    training: Training
+    training: Training | None = Field(None, description="needed where anything is trained")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(description="training seeds")
     evaluation: Evaluation
     defenses: dict[str, DefenseSpec] = Field(description="defense: its variants")
@@ -239,7 +273,9 @@ class Config(Strict):
     """`config.yaml`: what is run and where things lie."""
 
     studies: dict[str, StudyChoice] = Field(description="study: how deep it is re-run")
-    mirror: str | None = Field(None, description="folder that is looked at before the network for data sets")
+    mirror: str | None = Field(
+        None, description="folder that is looked at before the network for data sets and published weights"
+    )
 
     @model_validator(mode="after")
     def _some(self) -> "Config":

@@ -50,6 +50,8 @@ def check_study(study: Study, file: Path) -> None:
         known("defense", defense, defenses.names(), "defenses")
     variants = {v.name: v for v in resolve(study, file)}
     for v in variants.values():
+        if defenses.parameters_of(v.defense).trained:
+            _trainable(study, file)
         place = f"defenses.{v.defense}.variants.{v.variant}.architecture.name"
         known("classifier", v.architecture["name"], models.names(), place)
         if v.starts_from:
@@ -72,6 +74,16 @@ def check_study(study: Study, file: Path) -> None:
             known("surrogate", spec.surrogate, list(variants), f"{key}.surrogate")
         _matched(spec.runs, variants, file, f"{key}.runs")
     _matched(study.evaluation.probes, variants, file, "evaluation.probes")
+
+
+def _trainable(study: Study, file: Path) -> None:
+    """A study that trains anything has images to train on and to select by."""
+    for name in ("train", "validation"):
+        if getattr(study.data, name) == 0:
+            raise RedoubtError(
+                "only published weights need no images of their own",
+                file=file, key=f"data.{name}", value=0, allowed="1 or more",
+            )  # fmt: skip
 
 
 def _matched(patterns: tuple[str, ...], variants: dict[str, Variant], file: Path, key: str) -> None:

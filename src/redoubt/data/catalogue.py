@@ -14,6 +14,19 @@ _CIFAR100 = (
     "tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman "
     "worm"
 )
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_CLOTHES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 _DIGITS = tuple("0123456789")
 
 
@@ -51,6 +64,7 @@ _CATALOGUE = {
     for info in (
         Info("digits", 10, 1, 8, False, "none", _DIGITS, validation=200, test=500),
         Info("mnist", 10, 1, 28, True, "none", _DIGITS, validation=1000),
+        Info("fashion_mnist", 10, 1, 28, True, "none", _CLOTHES, validation=1000),
         Info(
             "cifar10",
             10,
@@ -58,7 +72,7 @@ _CATALOGUE = {
             32,
             True,
             "crop_flip",
-            ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+            _CIFAR10,
             validation=1000,
         ),
         Info("cifar100", 100, 3, 32, True, "crop_flip", tuple(_CIFAR100.split()), validation=1000),
@@ -87,6 +101,9 @@ _CATALOGUE = {
             ),
             validation=1000,
         ),
+        # The 200 test images of each set that verifiers report on; nothing is trained on them.
+        Info("sdp_mnist", 10, 1, 28, True, "none", _DIGITS, validation=0),
+        Info("sdp_cifar10", 10, 3, 32, True, "none", _CIFAR10, validation=0),
     )
 }
 ANY_SIZE = frozenset({"imagenette"})

@@ -1,4 +1,4 @@
-"""MNIST, CIFAR-10, CIFAR-100, SVHN and Imagenette, read by torchvision's own data set classes.
+"""MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100, SVHN and Imagenette, read by torchvision's own data set classes.
 
 Addresses, file names and md5 sums are torchvision's. An archive is checked before it is unpacked.
 """
@@ -16,21 +16,49 @@ from redoubt.data.original import Original, Part, part
 from redoubt.data.pictures import square, stack
 
 if TYPE_CHECKING:
-    from torchvision.datasets import CIFAR10
+    from torchvision.datasets import CIFAR10, MNIST
+
+
+# sha256 of what the gzip'd test files hold; their makers' headers are not in every copy.
+FASHION_MNIST = {
+    "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
 
 
 def mnist(files: Files, image_size: int) -> Original:
     """60,000 and 10,000 gray images from the four gzip'd idx files (LeCun et al. 1998)."""
     from torchvision.datasets import MNIST
+
+    return _idx(files, MNIST, {})
+
+
+def fashion_mnist(files: Files, image_size: int) -> Original:
+    """60,000 and 10,000 gray pictures of clothes in MNIST's form (Xiao et al. 2017)."""
+    from torchvision.datasets import FashionMNIST
+
+    return _idx(files, FashionMNIST, FASHION_MNIST)
+
+
+def _idx(files: Files, kind: type[MNIST], inside: dict[str, str]) -> Original:
+    """The asked parts from their gzip'd idx files."""
+    from torchvision.datasets.mnist import read_image_file, read_label_file
     from torchvision.datasets.utils import extract_archive
 
-    raw = files.work / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for filename, md5 in MNIST.resources:
-        urls = [base + filename for base in MNIST.mirrors]
-        extract_archive(str(files.get(filename, urls, md5, "MNIST/raw")), str(raw))
-    sets = {name: MNIST(files.work, train=name == "train") for name in ("train", "test")}
-    return Original({name: part(s.data.numpy(), s.targets.numpy()) for name, s in sets.items()})
+    parts = {}
+    for name, prefix in (("train", "train"), ("test", "t10k")):
+        if name not in files.parts:
+            continue
+        for filename, md5 in kind.resources:
+            if filename.startswith(prefix):
+                urls = [base + filename for base in kind.mirrors]
+                folder = f"{kind.__name__}/raw"
+                path = files.get(filename, urls, md5, folder, inside=inside.get(filename))
+                extract_archive(str(path), str(files.work))
+        images = read_image_file(str(files.work / f"{prefix}-images-idx3-ubyte"))
+        labels = read_label_file(str(files.work / f"{prefix}-labels-idx1-ubyte"))
+        parts[name] = part(images.numpy(), labels.numpy())
+    return Original(parts)
 
 
 def cifar10(files: Files, image_size: int) -> Original:

@@ -14,11 +14,14 @@ from redoubt.errors import RedoubtError
 _READERS = {
     "digits": ("redoubt.data.digits", "read"),
     "mnist": ("redoubt.data.makers", "mnist"),
+    "fashion_mnist": ("redoubt.data.makers", "fashion_mnist"),
     "cifar10": ("redoubt.data.makers", "cifar10"),
     "cifar100": ("redoubt.data.makers", "cifar100"),
     "svhn": ("redoubt.data.makers", "svhn"),
     "tiny_imagenet": ("redoubt.data.tiny_imagenet", "read"),
     "imagenette": ("redoubt.data.makers", "imagenette"),
+    "sdp_mnist": ("redoubt.data.sdp", "mnist"),
+    "sdp_cifar10": ("redoubt.data.sdp", "cifar10"),
 }
 
 
@@ -44,7 +47,8 @@ def prepare(
             Not looked at for digits, which ship with scikit-learn.
         validation: images held out of the maker's training set for model selection; None: `Info.validation`.
         test: test images, stratified by class; None: all the maker's (digits: `Info.test`).
-        train: training images, stratified by class; None: all that remain.
+        train: training images, stratified by class; None: all that remain. With 0 here and for validation, a maker's
+            files of training images are not needed where they are files of their own.
         seed: of the division.
         image_size: for Imagenette, to what size its pictures are resized; None: `Info.image_size`.
 
@@ -62,7 +66,8 @@ def prepare(
     with disk.clear_errors(folder), disk.work_folder(folder) as work:
         downloads = folder.parent / "downloads" / name
         command = f"redoubt prepare {folder.name}"  # a prepared folder is named after its study
-        files = Files(name, mirror if info.download else None, downloads, work, command)
+        parts = ("test",) if train == 0 and validation == 0 else ("train", "test")
+        files = Files(name, mirror if info.download else None, downloads, work, command, parts)
         module, reader = _READERS[name]
         original = getattr(importlib.import_module(module), reader)(files, info.image_size)
         info = dataclasses.replace(info, class_names=original.class_names or info.class_names)

@@ -37,7 +37,8 @@ def divide(labels: dict[str, np.ndarray], info: Info, *, validation, test, train
     """Divides the maker's parts into train, validation and test.
 
     Args:
-        labels: of each part: {"train", "test"}, or {"all"} where the maker publishes no test set.
+        labels: of each part: {"train", "test"}, {"all"} where the maker publishes no test set, or {"test"} where
+            nothing is trained.
         validation, test, train: how many images; None: the default, all the maker's test images, and all the
             remaining images.
         seed: of the draw.
@@ -48,8 +49,8 @@ def divide(labels: dict[str, np.ndarray], info: Info, *, validation, test, train
     Raises:
         RedoubtError: a size that is impossible with this many images.
     """
-    pool = "train" if "train" in labels else "all"
-    rest = np.arange(len(labels[pool]))
+    pool = next((part for part in ("train", "all") if part in labels), "test")
+    rest = np.arange(0 if pool == "test" else len(labels[pool]))
 
     def take(purpose, part, among, n, least):
         """n of the positions `among` of a part."""
@@ -71,7 +72,9 @@ def divide(labels: dict[str, np.ndarray], info: Info, *, validation, test, train
         held = everything if test is None else take("test", part, everything, test, 1)
     selection = take("validation", pool, rest, info.validation if validation is None else validation, 0)
     rest = np.setdiff1d(rest, selection)
-    learnt = take("train", pool, rest, len(rest) if train is None else train, 1)
+    learnt = take(
+        "train", pool, rest, len(rest) if train is None else train, 0 if train == 0 or pool == "test" else 1
+    )
     return {"train": (pool, learnt), "validation": (pool, selection), "test": (part, held)}
 
 

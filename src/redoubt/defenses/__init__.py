@@ -1,4 +1,4 @@
-"""The defenses: one file a paper, loaded when it is asked for."""
+"""The defenses, one file a paper, loaded when asked for; `parameters/`: their hyper-parameters, without torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from redoubt.errors import RedoubtError, nearest
 
 if TYPE_CHECKING:
     from redoubt.defenses.base import Defense
+    from redoubt.defenses.parameters.base import Parameters
 
-# name: (module, class). Lazy, so that the code fingerprint of one defense does not hold the others.
+# name: (module, class); the class's hyper-parameters are `<class>Params` in the file of that name in `parameters/`.
+# Lazy, so that the code fingerprint of one defense does not hold the others.
 _REGISTRY = {
     "standard": ("redoubt.defenses.standard", "Standard"),
     "pgd_at": ("redoubt.defenses.pgd_at", "PgdAt"),
@@ -31,6 +33,7 @@ _REGISTRY = {
     "afkd": ("redoubt.defenses.afkd", "Afkd"),
     "rift": ("redoubt.defenses.rift", "Rift"),
     "block_freezing": ("redoubt.defenses.block_freezing", "BlockFreezing"),
+    "external": ("redoubt.defenses.external", "External"),
 }
 
 
@@ -49,3 +52,9 @@ def module_of(name: str) -> str:
 def get(name: str) -> type[Defense]:
     """The class of a defense; RedoubtError for an unknown name."""
     return getattr(importlib.import_module(module_of(name)), _REGISTRY[name][1])
+
+
+def parameters_of(name: str) -> type[Parameters]:
+    """The hyper-parameters of a defense, which is not imported; RedoubtError for an unknown name."""
+    package, _, file = module_of(name).rpartition(".")
+    return getattr(importlib.import_module(f"{package}.parameters.{file}"), f"{_REGISTRY[name][1]}Params")

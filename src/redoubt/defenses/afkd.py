@@ -6,7 +6,8 @@ distillation of Hinton et al. (arXiv 1503.02531) from the naturally trained netw
 
 from torch import Tensor
 
-from redoubt.defenses.base import Batch, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, State
+from redoubt.defenses.parameters.afkd import AfkdParams
 from redoubt.defenses.trades import kl
 from redoubt.defenses.vaft import Vaft, WithStart
 
@@ -14,15 +15,8 @@ from redoubt.defenses.vaft import Vaft, WithStart
 class Afkd(Vaft[WithStart]):
     """CE(f(x_adv), y) + lam T^2 KL(p_T(x; theta^p) || p_T(x_adv; theta^F)), p_T a softmax at temperature T."""
 
-    class Params(InnerAttack):
-        """Hyper-parameters of AFKD."""
-
-        lam: float = hyper(
-            1.0, "ours: as heavy as the cross-entropy; AFKD's weight has no public source", ge=0
-        )
-        temperature: float = hyper(1.0, "ours: plain probabilities; AFKD's has no public source", gt=0)
-
-    params: Params
+    Params = AfkdParams
+    params: AfkdParams
 
     def extra(self, z: Tensor, f_adv: Tensor, f_nat: Tensor, batch: Batch, state: State) -> dict[str, Tensor]:
         p = self.params

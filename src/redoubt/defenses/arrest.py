@@ -4,18 +4,16 @@ Adversarial fine-tuning with representation-guided knowledge distillation (RGKD)
 """
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt.attacks.core.engine import evaluating
-from redoubt.defenses.base import Batch, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, State
+from redoubt.defenses.parameters.arrest import ArrestParams
 from redoubt.defenses.vaft import Vaft, WithStart
 from redoubt.models.base import Classifier
-
-CODE = "AFD authors' code: ARREST.py"
 
 
 class WithTeacher(WithStart):
@@ -41,15 +39,7 @@ class Arrest(Vaft[WithTeacher]):
 
     paper = "2308.16454"
 
-    class Params(InnerAttack):
-        """Hyper-parameters of ARREST."""
-
-        lam: float = hyper(50.0, f"{CODE} (beta 50); 0 switches RGKD off", ge=0)
-        theta: float | None = hyper(30.0, f"{CODE} (degrees); null switches NR off", ge=0, le=180)
-        replayed: float = hyper(0.5, f"{CODE} (NR in epochs 1-10 of 20), a share of the epochs", ge=0, le=1)
-        teacher: Literal["batch", "running"] = hyper(
-            "batch", f"{CODE} 372 (model_nat is never put in eval mode): whose statistics its batch norms use"
-        )
+    Params = ArrestParams
 
     def build(self) -> WithTeacher:
         return WithTeacher(self.classifier())
@@ -58,7 +48,7 @@ class Arrest(Vaft[WithTeacher]):
         """f'_nat(x), (N, D), of natural images."""
         return state.model.taught(x) if self.params.teacher == "batch" else state.model.natural(x)
 
-    params: Params
+    params: ArrestParams
 
     def drifted(self, batch: Batch, state: State) -> bool:
         """NR's rule: the batch's mean 1 - cos(f'_nat(x), f(x)) on natural x is at least 1 - cos(theta)."""

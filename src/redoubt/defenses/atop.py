@@ -7,48 +7,20 @@ hyper-parameter. Defaults follow the released step, except that the discriminato
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from redoubt.defenses.base import Batch, State, hyper
+from redoubt.defenses.base import Batch, State
+from redoubt.defenses.parameters.atop import AtopParams, AtopTransferParams
 from redoubt.defenses.purifier import (
-    CODE,
     BehindPurifier,
     Guarded,
-    PipelineParams,
     Purifier,
-    PurifierParams,
     take,
+    trained,
 )
 from redoubt.models.purified import pixels
-
-
-class AtopParams(PurifierParams):
-    """Hyper-parameters of the fine-tuning."""
-
-    lam: float = hyper(0.05, f"{CODE} (CIFAR-10; 0.1 on ImageNette and with natural images)", ge=0)
-    classified: Literal["adversarial", "natural"] = hyper(
-        "adversarial", "paper: the max of equation 9; `natural` is the code's control"
-    )
-    attacked: Literal["classifier", "pipeline"] = hyper(
-        "classifier", f"{CODE}; the paper's maximum runs through the whole pipeline (pipeline)"
-    )
-    steps: int = hyper(1, f"{CODE} (FGSM)", ge=1)
-    step_size: float = hyper(1.0, f"{CODE} (FGSM), as a share of the radius", gt=0)
-    target: Literal["adversarial", "natural", "natural_of_adversarial"] = hyper(
-        "adversarial",
-        "OpenReview A1.2: all of L_org on x'; equation 8 and the logged notebook have x (natural); the authors "
-        "argue against x restored from x'",
-    )
-    pretraining: float = hyper(
-        0.032, f"{CODE} (no classification in 2 of 63 epochs), a share of the epochs", ge=0, le=1
-    )
-    classifier_range: Literal["pixels", "as_released"] = hyper(
-        "pixels", "authors' code: evaluate.ipynb; its training notebooks forget to rescale [-1, 1]"
-    )
 
 
 class Atop(Purifier):
@@ -56,7 +28,6 @@ class Atop(Purifier):
 
     Params = AtopParams
     params: AtopParams
-    starts_from = "purifier"
 
     def adversary(self, batch: Batch, state: State[Guarded]) -> Tensor:
         """x' (N, C, H, W), detached: from x, without a random start."""
@@ -77,7 +48,7 @@ class Atop(Purifier):
             "natural": (x, x),
             "natural_of_adversarial": (x, x_adv),
         }[p.target]
-        draw = p.trained().draw(x, state.generator)
+        draw = trained(p).draw(x, state.generator)
         images, hole = stage.restore(given, draw)
         more = {}
         if p.lam and state.epoch >= p.pretraining * state.epochs:
@@ -95,8 +66,7 @@ class AtopTransfer(BehindPurifier):
     The run trains that classifier, on natural images and without the purifier, and deploys both.
     """
 
-    Params = PipelineParams
-    starts_from = "atop"
+    Params = AtopTransferParams
     selects_on = "clean"
 
     def build(self) -> Guarded:

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from redoubt import models
 from redoubt.attacks.core.engine import attacking
 from redoubt.attacks.core.pgd_step import ascend, random_start
+from redoubt.defenses.parameters.base import InnerAttack, Parameters
 from redoubt.models.base import Classifier
-from redoubt.params import Strict, hyper
-
-__all__ = ["Batch", "Defense", "InnerAttack", "NoParams", "State", "View", "hyper"]
 
 M = TypeVar("M", bound=nn.Module)  # what a defense trains
 
@@ -65,17 +63,6 @@ class View:
     random: bool = False
 
 
-class NoParams(Strict):
-    """A defense without hyper-parameters."""
-
-
-class InnerAttack(Strict):
-    """The PGD inside training (Madry et al. 2018, section 4), shared by the adversarial losses."""
-
-    steps: int = hyper(10, "paper: TRADES and MART section 5 (PGD-10); Madry et al. use 7", ge=1)
-    step_size: float = hyper(0.25, "ours: 2/255 at 8/255, as a share of the radius", gt=0)
-
-
 class Defense(Generic[M]):
     """One way of training. A subclass overrides what its paper changes.
 
@@ -87,13 +74,12 @@ class Defense(Generic[M]):
     """
 
     paper: ClassVar[str | None] = None
-    Params: ClassVar[type[Strict]] = NoParams
-    starts_from: ClassVar[str | None] = None
+    Params: ClassVar[type[Parameters]] = Parameters
     selects_on: ClassVar[str] = "robust"
     random: ClassVar[bool] = False
     graphs: ClassVar[bool] = True  # False where a step goes back through one graph twice: no CUDA graphs
 
-    def __init__(self, *, shape: tuple[int, int, int], architecture: dict, threat: dict, params: Strict):
+    def __init__(self, *, shape: tuple[int, int, int], architecture: dict, threat: dict, params: Parameters):
         self.num_classes, self.in_channels, self.image_size = shape
         self.architecture, self.params = architecture, params
         self.norm, self.eps = threat["norm"], threat["eps"]

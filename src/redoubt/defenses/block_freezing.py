@@ -4,12 +4,9 @@ A network trained on natural images is trained on with the adversarial training 
 only: U-b updates the blocks whose numbers are in b and freezes the others.
 """
 
-from typing import Annotated, Literal
-
-from pydantic import Field
 from torch import nn
 
-from redoubt.defenses.base import hyper
+from redoubt.defenses.parameters.block_freezing import BlockFreezingParams
 from redoubt.defenses.pgd_at import PgdAt
 from redoubt.errors import RedoubtError
 from redoubt.models.base import Classifier
@@ -29,24 +26,9 @@ class BlockFreezing(PgdAt):
     """U-b: PGD-AT of the blocks named in `update`. Statistics of batch norm follow the data in every block."""
 
     paper = "2401.14948"
-    starts_from = "standard"
 
-    class Params(PgdAt.Params):
-        """Hyper-parameters of the layer study."""
-
-        steps: int = hyper(10, "paper: F.1 (PGD-10)", ge=1)
-        start: Literal["uniform", "normal"] = hyper(
-            "normal", "authors' code: adversarial_loss.py 310 (madry_loss: x + 0.001 n)"
-        )
-        update: Annotated[tuple[str, ...], Field(min_length=1)] = hyper(
-            ("block2", "block3"), "paper: section 3, U-23 has the best balance"
-        )
-        never_frozen: tuple[str, ...] = hyper(
-            ("stem",), "authors' code: reinit_util.py leaves the stem trained"
-        )
-        reinitialized: bool = hyper(True, "paper: section 3; figure 11 repeats the study without")
-
-    params: Params
+    Params = BlockFreezingParams
+    params: BlockFreezingParams
 
     def build(self) -> Classifier:
         model = super().build()

@@ -4,30 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from redoubt.defenses.base import Batch, State, hyper
+from redoubt.defenses.base import Batch, State
 from redoubt.defenses.cure import Cure
+from redoubt.defenses.parameters.cure_eff import CureEffParams
 
 
 class CureEff(Cure):
     """Natural training, then CURE, in one training."""
 
-    starts_from = None
-
-    class Params(Cure.Params):
-        """Hyper-parameters of CURE_Eff."""
-
-        switch: float = hyper(
-            0.395,
-            "authors' code: train_warmup.py 97 (from epoch 80 of 200 on, after 79), a share of the epochs",
-            ge=0,
-            le=1,
-        )
-        shared: bool = hyper(
-            False,
-            "ours: a copy, as in CURE; in the authors' code (train_warmup.py 103-104) the two networks share storage",
-        )
-
-    params: Params
+    Params = CureEffParams
+    params: CureEffParams
 
     def step(self, batch: Batch, state: State) -> dict[str, Tensor]:
         if state.epoch >= self.params.switch * state.epochs:

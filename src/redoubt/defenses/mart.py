@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from redoubt.attacks.core.pgd_step import normal_start
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, Defense, State
+from redoubt.defenses.parameters.mart import MartParams
 from redoubt.models.base import Classifier
 
 # The constants of the authors' mart.py (49, 55, 56), which keep logarithms finite and let certain examples count.
@@ -24,19 +25,8 @@ class Mart(Defense[Classifier]):
 
     paper = "MART (ICLR 2020)"
 
-    class Params(InnerAttack):
-        """Hyper-parameters of MART."""
-
-        weight: float = hyper(5.0, "paper: section 4.1 (lambda = 5)", ge=0)
-        noise: float = hyper(0.001, "authors' code: mart.py, normal start around x", ge=0)
-        radius: float = hyper(
-            1.0, "ours: the study's radius; 0.031 for 8/255 in the authors' code is 0.988125", gt=0
-        )
-        step_size: float = hyper(
-            0.007 / 0.031, "authors' code: train_resnet.py (0.007 at 0.031), as a share of the radius", gt=0
-        )
-
-    params: Params
+    Params = MartParams
+    params: MartParams
 
     def loss(self, batch: Batch, state: State):
         p, model, y = self.params, state.model, batch.y

@@ -1,11 +1,10 @@
 """PGD adversarial training: Madry, Makelov, Schmidt, Tsipras, Vladu, ICLR 2018 (arXiv 1706.06083)."""
 
-from typing import Literal
-
 import torch.nn.functional as F
 
 from redoubt.attacks.core.pgd_step import normal_start
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, Defense, State
+from redoubt.defenses.parameters.pgd_at import PgdAtParams
 from redoubt.models.base import Classifier
 
 
@@ -14,21 +13,8 @@ class PgdAt(Defense[Classifier]):
 
     paper = "1706.06083"
 
-    class Params(InnerAttack):
-        """Hyper-parameters of PGD-AT."""
-
-        steps: int = hyper(7, "paper: section 5, CIFAR-10 (7 steps of 2/255)", ge=1)
-        mode: Literal["eval", "train"] = hyper(
-            "eval", "ours: as TRADES and MART; train in the code of Rice et al. 2020, train_cifar.py 294-316"
-        )
-        start: Literal["uniform", "normal"] = hyper(
-            "uniform", "paper: section 4 (a random point of the ball); CURE's madry_loss starts near x"
-        )
-        noise: float = hyper(
-            0.001, "CURE authors' code: adversarial_loss.py 310; of the normal start around x", ge=0
-        )
-
-    params: Params
+    Params = PgdAtParams
+    params: PgdAtParams
 
     def loss(self, batch: Batch, state: State):
         model, c = state.model, self.params

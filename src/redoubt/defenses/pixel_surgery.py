@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt.attacks.core.bpda import hard_mask
-from redoubt.params import Strict, hyper
+from redoubt.defenses.parameters.pssr import SurgeryParams
 from redoubt.seeds import generator
 
-DESIGN = "ours: re-design, not stated in what is public of the paper"
 BLUR = 5  # pixels of the box that the blur fill averages over; ours
 
 
@@ -46,24 +45,9 @@ class Rule:
     fill: Literal["zero", "mean", "blur"] = "zero"
 
 
-class SurgeryParams(Strict):
-    """What is removed; the fields of `Rule`."""
-
-    kept: Literal["trivial", "salient", "random", "all"] = hyper(
-        "trivial", "paper: section 3.1 (salient pixels are removed)"
-    )
-    score: Literal["probability", "logit"] = hyper("probability", "paper: section 3.1 (dP/dx)")
-    sign: Literal["absolute", "signed"] = hyper(
-        "absolute", "ours: the mean of signed gradients is near 0, half of all pixels would go"
-    )
-    channels: Literal["largest", "each"] = hyper("largest", "ours: the paper's mask has indices (i, j)")
-    threshold: Literal["mean", "top"] = hyper("mean", "paper: section 3.1 (mean of the saliency map)")
-    share: float = hyper(0.3, "ours: for the threshold `top` alone", gt=0, le=1)
-    fill: Literal["zero", "mean", "blur"] = hyper("zero", f"{DESIGN}; M * x leaves 0")
-
-    def rule(self) -> Rule:
-        """These values as the surgery takes them."""
-        return Rule(**{name: getattr(self, name) for name in SurgeryParams.model_fields})
+def rule_of(params: SurgeryParams) -> Rule:
+    """The fields of `Rule` among the hyper-parameters of a defense."""
+    return Rule(**{name: getattr(params, name) for name in SurgeryParams.model_fields})
 
 
 @dataclass(frozen=True)

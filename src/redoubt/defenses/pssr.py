@@ -12,7 +12,7 @@ Training has two stages: the classifier f, naturally, in the run of `starts_from
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +22,12 @@ from redoubt import models
 from redoubt.attacks.core import losses
 from redoubt.attacks.core.engine import evaluating, frozen
 from redoubt.attacks.core.pgd_step import ascend
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State, View, hyper
-from redoubt.defenses.pixel_surgery import DESIGN, Surgery, SurgeryParams
+from redoubt.defenses.base import Batch, Defense, State, View
+from redoubt.defenses.parameters.pssr import PssrParams
+from redoubt.defenses.pixel_surgery import Surgery, rule_of
 from redoubt.defenses.purifier import Guarded
 from redoubt.defenses.regenerated import Borrowed, Regenerated, Softened
 from redoubt.defenses.restoration import (
-    Form,
     adversarial_r_drop,
     critic,
     critic_loss,
@@ -35,45 +35,6 @@ from redoubt.defenses.restoration import (
     semantic,
 )
 from redoubt.models.extrapolator import Extrapolator
-
-
-class PssrParams(SurgeryParams, InnerAttack):
-    """Hyper-parameters of surgery, extrapolator, its three conditions and adversarial R-Drop."""
-
-    steps: int = hyper(10, "ours: a quarter of the proxies' 40 steps", ge=1)
-    step_size: float = hyper(0.25, "ours: 2/255 at 8/255, as a share of the radius", gt=0)
-    seen: Literal["ce", "margin"] = hyper("ce", f"{DESIGN}; PGD as the known attack, proxies ARN and CAFD")
-    also_seen: Literal["ce", "margin", "fgsm"] | None = hyper(
-        None, f"{DESIGN}; a second known attack as ARN has, whose images G restores too; null: none"
-    )
-    random_start: bool = hyper(True, "proxy: ARN and CAFD (PGD with a random start)")
-    size: Literal["auto", "full", "half", "small"] = hyper("auto", "proxy: CAFD (HGD's denoiser)")
-    dropout: float = hyper(0.1, DESIGN, ge=0, lt=1)
-    mask_channel: bool = hyper(False, DESIGN)
-    c1: float = hyper(5e-3, "proxy: CAFD (weight of the relativistic GAN term)", ge=0)
-    residual: Form = hyper(
-        "hinge",
-        f"{DESIGN}; relativistic is CAFD's, identity ARN's attack discriminator (there on features, here on x^)",
-    )
-    c1_ce: float = hyper(0.0, f"{DESIGN}; CE(f(x^), y) as a part of c1", ge=0)
-    c2: float = hyper(1.0, f"{DESIGN}; mean over pixels", ge=0)
-    distance: Literal["l1", "l2"] = hyper("l1", DESIGN)
-    c3: float = hyper(0.1, f"{DESIGN}; features by their mean square", ge=0)
-    ard: Literal["A", "B", "C", "off"] = hyper(
-        "A", f"{DESIGN}; A pairs natural and adversarial, B two dropout passes, C two adversarial versions"
-    )
-    ard_weight: float = hyper(1.0, DESIGN, ge=0)
-    alpha: float = hyper(0.3, "authors' code: R-Drop, ViT example", ge=0)
-    critic_lr: float = hyper(
-        0.1, "ours: ARN's 1e-4 beside CAFD's 1e-3 (each has one rate for both), as a share of the rate", gt=0
-    )
-    classifier_lr: float = hyper(
-        0.0, f"{DESIGN}; f minimizes G's loss too, by this share of the learning rate; 0: f is frozen", ge=0
-    )
-    classifier_from: float = hyper(
-        0.0, f"{DESIGN}; f learns after this share of the epochs, where it learns at all", ge=0, le=1
-    )
-    betas: tuple[float, float] = hyper((0.5, 0.999), "proxy: ARN, config/adver.yaml; CAFD keeps Adam's")
 
 
 class Pssr(Defense[Guarded]):
@@ -86,7 +47,6 @@ class Pssr(Defense[Guarded]):
     paper = "2402.00304"
     Params = PssrParams
     params: PssrParams
-    starts_from = "standard"
     selects_on = "clean"
 
     def extrapolator(self) -> Extrapolator:
@@ -128,7 +88,7 @@ class Pssr(Defense[Guarded]):
 
     def surgery(self, model: Guarded) -> Surgery:
         """PS by the model's own classifier."""
-        return Surgery(model.classifier, self.params.rule())
+        return Surgery(model.classifier, rule_of(self.params))
 
     def deployed(self, model: Guarded) -> Regenerated:
         return Regenerated(self.surgery(model), model.purifier)

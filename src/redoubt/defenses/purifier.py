@@ -16,63 +16,32 @@ from torch import Tensor, nn
 from redoubt import models
 from redoubt.attacks.core.bpda import with_backward
 from redoubt.attacks.core.engine import frozen
-from redoubt.defenses.base import Batch, Defense, State, View, hyper
+from redoubt.defenses.base import Batch, Defense, State, View
+from redoubt.defenses.parameters.purifier import PipelineParams, PurifierParams
 from redoubt.models.base import Classifier
 from redoubt.models.patch_discriminator import both_scores, patch_discriminator
 from redoubt.models.purified import Purification, Purified
-from redoubt.models.random_transforms import Kind, Masks, RandomTransform
+from redoubt.models.random_transforms import RandomTransform
 from redoubt.models.spectral import discriminator_hinge, generator_hinge
-from redoubt.params import Strict
 
 if TYPE_CHECKING:
     from redoubt.models.inpainter import Inpainter
     from redoubt.models.mae import MaskedAutoencoder
 
 S = TypeVar("S", bound=nn.Module)
-CODE = "authors' code: Finetuning-AToP notebooks"
 
 
-class PipelineParams(Strict):
-    """What stands before the classifier."""
-
-    purifier: Literal["inpainter", "mae"] = hyper("inpainter", "paper: the GAN purifier has the best results")
-    size: Literal["auto", "full", "medium", "small"] = hyper(
-        "auto", "ours: the released networks need 128 pixels or more; smaller siblings below"
-    )
-    transform: Kind = hyper("rt2", "paper: the headline's transform")
-    missing: float = hyper(0.25, f"{CODE} (16 of 64 cells)", ge=0, le=1)
-    noise: float = hyper(0.25, f"{CODE} (standard deviation in [0, 1])", ge=0)
-    parts: int = hyper(4, "authors' code: evaluate.ipynb, num_of_mask", ge=1, le=64)
-    deployed_transform: Literal["as_trained", "none", "rt1", "rt2", "rt3"] = hyper(
-        "as_trained", "ours: what is trained is deployed"
-    )
-    deployed_masks: Masks = hyper("image", "ours: strictly more random than the code's one mask a batch")
-    deployed_range: Literal["rescaled", "as_released"] = hyper(
-        "rescaled",
-        "authors' code: training notebooks (2x - 1); evaluate.ipynb feeds [0, 1] to the same g (as_released)",
-    )
-
-    def deployed(self) -> RandomTransform:
-        """t that an attacker faces."""
-        kind = self.transform if self.deployed_transform == "as_trained" else self.deployed_transform
-        return RandomTransform(kind, self.missing, self.noise, self.parts, self.deployed_masks)
+def deployed(params: PipelineParams) -> RandomTransform:
+    """t that an attacker faces."""
+    p = params
+    kind = p.transform if p.deployed_transform == "as_trained" else p.deployed_transform
+    return RandomTransform(kind, p.missing, p.noise, p.parts, p.deployed_masks)
 
 
-class PurifierParams(PipelineParams):
-    """Hyper-parameters of L_org."""
-
-    masks: Literal["image", "batch"] = hyper("batch", f"{CODE} (one mask a batch)")
-    reconstruction: Literal["l1", "l2"] = hyper("l1", "paper: L_df, for the GAN purifier")
-    weight: float = hyper(1.0, f"{CODE} (both terms have weight 1)", ge=0)
-    gan: Literal["both", "discriminator_only", "none"] = hyper(
-        "both", "paper: L_df; the released code detaches the generator's images (discriminator_only)"
-    )
-    gan_weight: float = hyper(1.0, f"{CODE} (both terms have weight 1)", ge=0)
-    betas: tuple[float, float] = hyper((0.5, 0.999), "authors' code: configs/train.yaml (Adam)")
-
-    def trained(self) -> RandomTransform:
-        """t of the training."""
-        return RandomTransform(self.transform, self.missing, self.noise, self.parts, self.masks)
+def trained(params: PurifierParams) -> RandomTransform:
+    """t of the training."""
+    p = params
+    return RandomTransform(p.transform, p.missing, p.noise, p.parts, p.masks)
 
 
 class Guarded(nn.Module):
@@ -123,7 +92,7 @@ class BehindPurifier(Defense[Guarded]):
         return cast("Inpainter | MaskedAutoencoder", made)
 
     def deployed(self, model: Guarded) -> Purified:
-        return self.behind(model, self.params.deployed())
+        return self.behind(model, deployed(self.params))
 
     def behind(self, model: Guarded, transform: RandomTransform) -> Purified:
         """f(g(t(x))) with the model's f and g, whose modes stay as they are."""
@@ -135,7 +104,7 @@ class BehindPurifier(Defense[Guarded]):
 
     def adaptive(self, model: Guarded) -> dict[str, View]:
         """The deployed system; and attackers who know less of it or borrow gradients, to be compared with it."""
-        system, t = self.deployed(model), self.params.deployed()
+        system, t = self.deployed(model), deployed(self.params)
         f, stage = system.classifier, system.purification
         clear = self.stage(model, replace(t, kind="none"))
         borrowed = {
@@ -171,7 +140,6 @@ class Purifier(BehindPurifier):
 
     Params = PurifierParams
     params: PurifierParams
-    starts_from = "standard"
 
     def build(self) -> Guarded:
         critic = None
@@ -194,10 +162,10 @@ class Purifier(BehindPurifier):
 
     def training_stage(self, model: Guarded) -> Purification:
         """g(t(x)) with the training's masks."""
-        return Purification(model.purifier, self.params.trained())
+        return Purification(model.purifier, trained(self.params))
 
     def step(self, batch: Batch, state: State[Guarded]) -> dict[str, Tensor]:
-        draw = self.params.trained().draw(batch.x, state.generator)
+        draw = trained(self.params).draw(batch.x, state.generator)
         images, hole = self.training_stage(state.model).restore(batch.x, draw)
         return self.update(2 * batch.x - 1, images, hole, {}, state)
 

@@ -6,22 +6,18 @@ interpolated with the start. It is the one fine-tuning baseline of AFD that star
 
 import copy
 from collections.abc import Callable
-from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from redoubt.attacks.core.engine import evaluating
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, Defense, State
+from redoubt.defenses.parameters.rift import RiftParams
 from redoubt.defenses.vaft import WithStart
 from redoubt.errors import RedoubtError, nearest
 from redoubt.models.base import Classifier
-
-CODE = "authors' code: robustlearn, RiFT/main.py"
-
 
 FACTORS = tuple(i / 10 for i in range(11))  # RiFT/utils.py 27
 
@@ -80,31 +76,10 @@ class Rift(Defense[WithChoice]):
     """min over one module's weights of CE(f(x), y); deployed is theta_AT + factor (theta_FT - theta_AT)."""
 
     paper = "2308.02533"
-    starts_from = "pgd_at"
     selects_on = "clean"
 
-    class Params(InnerAttack):
-        """Hyper-parameters of RiFT; the attack is that of the criticality."""
-
-        module: str = hyper(
-            "lowest", "paper: section 3 (lowest MRC); or a name, as in the table of the authors' README"
-        )
-        radius: float = hyper(0.1, f"{CODE} (epsilon 0.1), a share of the weight's norm", gt=0)
-        ascent: int = hyper(
-            10, f"{CODE} (10 passes; here one batch of the training set, not the test set)", ge=1
-        )
-        factor: Literal["validation"] | Annotated[float, Field(ge=0, le=1)] = hyper(
-            "validation",
-            f"{CODE} and README (of 0, 0.1, ..., 1 the highest accuracy without losing much robustness, by hand on "
-            "the test set); ours: on validation images; or a number",
-        )
-        loss_allowed: float = hyper(
-            0.0,
-            "ours: no robust accuracy lost on validation images; README: 'not drop robustness so much'",
-            ge=0,
-        )
-
-    params: Params
+    Params = RiftParams
+    params: RiftParams
 
     def build(self) -> WithChoice:
         factor = 1.0 if self.params.factor == "validation" else self.params.factor

@@ -3,31 +3,21 @@
 FGSM-RS: Wong, Rice, Kolter, ICLR 2020 (arXiv 2001.03994). N-FGSM: de Jorge et al., NeurIPS 2022 (arXiv 2202.01181).
 """
 
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor
 
 from redoubt.attacks.core.engine import attacking
 from redoubt.attacks.core.pgd_step import ascend, random_start
-from redoubt.defenses.base import Batch, State, hyper
-from redoubt.defenses.uiat import InverseAlignment, InverseParams
+from redoubt.defenses.base import Batch, State
+from redoubt.defenses.parameters.single_step import FgsmRsParams, NFgsmParams, SingleStepParams
+from redoubt.defenses.uiat import InverseAlignment
 
 
 class SingleStep(InverseAlignment):
     """x_adv = one signed step of size `step_size` from x plus uniform noise of radius `noise`."""
 
-    class Params(InverseParams):
-        """Hyper-parameters of single-step training; lengths are shares of the radius."""
-
-        lam: float = hyper(0.0, "ours: the method alone; 3.5 joins UIAT's alignment to it", ge=0)
-        noise: float = hyper(1.0, "paper: the start is uniform in the ball", ge=0)
-        step_size: float = hyper(1.0, "paper: one step as long as the radius", gt=0)
-        mode: Literal["eval", "train"] = hyper(
-            "train", "authors' code: fast_adversarial, train_fgsm.py 73 and 112; N-FGSM, train.py 173 and 224"
-        )
-
-    params: Params
+    Params = SingleStepParams
+    params: SingleStepParams
 
     def limit(self) -> float:
         """How far x_adv may be from x, as a share of the radius."""
@@ -53,10 +43,7 @@ class FgsmRs(SingleStep):
 
     paper = "2001.03994"
 
-    class Params(SingleStep.Params):
-        """Hyper-parameters of FGSM-RS."""
-
-        step_size: float = hyper(1.25, "paper: Wong et al. 2020, section 5 (1.25 eps)", gt=0)
+    Params = FgsmRsParams
 
     def limit(self) -> float:
         return 1.0
@@ -67,10 +54,7 @@ class NFgsm(SingleStep):
 
     paper = "2202.01181"
 
-    class Params(SingleStep.Params):
-        """Hyper-parameters of N-FGSM."""
-
-        noise: float = hyper(2.0, "paper: de Jorge et al. 2022 (noise of 2 eps)", ge=0)
+    Params = NFgsmParams
 
     def limit(self) -> float:
         return self.params.noise + self.params.step_size

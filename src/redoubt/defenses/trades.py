@@ -6,10 +6,9 @@ from torch import Tensor
 
 from redoubt.attacks.core.engine import evaluating
 from redoubt.attacks.core.pgd_step import normal_start
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State, hyper
+from redoubt.defenses.base import Batch, Defense, State
+from redoubt.defenses.parameters.trades import TradesParams
 from redoubt.models.base import Classifier
-
-SCRIPT = "authors' code: train_trades_cifar10.py"
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -22,17 +21,8 @@ class Trades(Defense[Classifier]):
 
     paper = "1901.08573"
 
-    class Params(InnerAttack):
-        """Hyper-parameters of TRADES."""
-
-        beta: float = hyper(6.0, "paper: table 4 (1/lambda = 6)", ge=0)
-        noise: float = hyper(0.001, "authors' code: trades.py, normal start around x", ge=0)
-        radius: float = hyper(
-            1.0, "ours: the study's radius; 0.031 for 8/255 in the authors' code is 0.988125", gt=0
-        )
-        step_size: float = hyper(0.007 / 0.031, f"{SCRIPT} (0.007 at 0.031), as a share of the radius", gt=0)
-
-    params: Params
+    Params = TradesParams
+    params: TradesParams
 
     def loss(self, batch: Batch, state: State):
         p, model, x = self.params, state.model, batch.x

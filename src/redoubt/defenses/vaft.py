@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redoubt.attacks.core.pgd_step import random_start
-from redoubt.defenses.base import Batch, Defense, InnerAttack, State
+from redoubt.defenses.base import Batch, Defense, State
+from redoubt.defenses.parameters.vaft import VaftParams
 from redoubt.models.base import Classifier
 from redoubt.models.features import gap
 
@@ -57,10 +58,8 @@ class Vaft(Defense[W]):
     """min over theta of CE(f(x_adv), y), from naturally trained weights."""
 
     paper = "2401.14707"
-    starts_from = "standard"
 
-    class Params(InnerAttack):
-        """Hyper-parameters of vAFT: those of the attack."""
+    Params = VaftParams
 
     def build(self) -> W:
         return cast(W, WithStart(self.classifier()))

@@ -4,36 +4,29 @@ The record keeps one bit an example ("still correct") for every attack; accuraci
 """
 
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from redoubt import attacks, data
-from redoubt.attacks.core.engine import AttackResult, distance, predict
-from redoubt.attacks.core.eot import DRAWS, is_random, repeated
+from redoubt.attacks.core.engine import AttackResult
+from redoubt.attacks.core.eot import DRAWS
 from redoubt.config import AttackSpec, Run, Study, attacks_of, find_run, named
 from redoubt.config.fingerprints import attack_modules
 from redoubt.errors import RedoubtError, nearest
-from redoubt.evaluation import checks, probes
+from redoubt.evaluation import checks, probes, rows
 from redoubt.evaluation.partial import Partial
+from redoubt.evaluation.proven import below_what_is_proven
+from redoubt.evaluation.settings import evaluation_settings, path_of
 from redoubt.progress import bar
 from redoubt.records.files import digest, write_record
-from redoubt.records.packed_booleans import pack
 from redoubt.records.provenance import provenance
 from redoubt.seeds import derive
 from redoubt.training.checkpoints import Checkpoints
 
-TOLERANCE = 1e-5  # float32 rounding of x + delta, in pixels
 NATURAL = "natural:"  # begins the name of a step that attacks nothing; no attack's name holds a colon
-UNBOUNDED = ("stadv", "corruption")  # their strength is not a norm of the difference of pixels
-
-
-def path_of(root: Path, run: Run) -> Path:
-    """Where the result of a run lies."""
-    return root / "results" / f"{run.path}.json"
 
 
 class Evaluator:
@@ -68,8 +61,8 @@ class Evaluator:
         started = time.time()
         names = self.steps()
         with bar(f"{self.run.path} attacks", len(names)) as shown:
-            rows = [row for name in names for row in self.step(name, shown)]
-        return self._record(rows, [s.attack for s in self.specs.values()], started)
+            made = [row for name in names for row in self.step(name, shown)]
+        return self._record(made, [s.attack for s in self.specs.values()], started)
 
     def steps(self) -> list[str]:
         """What the record is made of: `natural:WEIGHTS` for each weights, then the attacks by name."""
@@ -79,14 +72,14 @@ class Evaluator:
     def step(self, name: str, shown) -> list[dict[str, Any]]:
         """The rows of one step, computed unless they lie in the partial file."""
         spec, new = self.specs.get(name), not self.partial.done(name)
-        rows = self.partial.step(
+        made = self.partial.step(
             name, lambda: self._attack(name, spec) if spec else self._clean(name.removeprefix(NATURAL))
         )
         shown.advance(1)
-        for row in rows if spec and new else ():
+        for row in made if spec and new else ():
             left = f"{row['correct_count']}/{row['n']} correct, {row['seconds']:.1f} s"
             shown.line(f"{self.run.path} {row['name']}: {left}")
-        return rows
+        return made
 
     def _mark(self, name: str) -> str:
         """Changes when the rows of a step would: weights, images, settings, code, torch, kind of device."""
@@ -104,15 +97,7 @@ class Evaluator:
         deployed = self.defense.deployed(self.model(which))
         began = time.perf_counter()
         torch.manual_seed(derive(self.study.evaluation.seed, "clean"))
-        with torch.no_grad():
-            logits = torch.cat([deployed(xb) for xb in self.x.split(self.study.evaluation.batch_size)])
-        loss = nn.functional.cross_entropy(logits, self.y, reduction="none")
-        easier = torch.zeros_like(self.y, dtype=torch.bool)
-        easier[loss.argsort(stable=True)[: len(loss) // 2]] = (
-            True  # half of the images, whatever ties there are
-        )
-        info = {"easier_half": pack(easier.cpu().numpy())}
-        result = AttackResult(self.x, logits.argmax(1) == self.y, forward=len(self.x), info=info)
+        result = rows.natural(deployed, self.x, self.y, self.study.evaluation.batch_size)
         name = "clean" if which == "best" else f"clean_{which}"
         role = "main" if which == "best" else "diagnostic"
         spec = AttackSpec(
@@ -121,7 +106,7 @@ class Evaluator:
         return self._rows(name, spec, result, self.x, self.y, began)
 
     def _attack(self, name: str, spec: AttackSpec) -> list[dict[str, Any]]:
-        """One row; two for a random model whose attack asks for `draws`: see `_judged`."""
+        """One row; two for a random model whose attack asks for `draws`: see `rows.verdicts`."""
         model = self.model(spec.checkpoint)
         views = self.defense.adaptive(model)
         if spec.view not in views:
@@ -151,92 +136,26 @@ class Evaluator:
     def _rows(
         self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, y: Tensor, began: float
     ) -> list[dict[str, Any]]:
-        rows = []
-        for suffix, rule, judged in self._judged(spec, result, y):
-            row = self._row(name + suffix, spec, judged, x, time.perf_counter() - began)
-            # What is right in every draw is not compared with what is right in one: it stays out of `worst`.
-            role = "diagnostic" if suffix else spec.role
-            rows.append({**row, "role": role, "judged": rule})
-        return rows
-
-    def _judged(
-        self, spec: AttackSpec, result: AttackResult, y: Tensor
-    ) -> list[tuple[str, str, AttackResult]]:
-        """(suffix of the row's name, rule, verdict) of points, by what is deployed, whatever they were crafted on.
-
-        A random model is judged by draws that no attack saw: the first decides the row, and with `spec.draws` K a
-        second row counts an image as correct only where all of K are right.
-        """
-        judge = self.defense.deployed(self.model(spec.checkpoint))
-        size, x = self.study.evaluation.batch_size, result.x_adv
-        if is_random(judge, x):
-            seed = derive(self.study.evaluation.seed, "verdict")
-            fresh = repeated(judge, x, y, max(spec.draws, DRAWS), seed, size)
-            result = replace(result, info={**result.info, "random": fresh.summary()})
-            verdicts = [("", "one fresh draw", fresh.correct[0])]
-            if (k := spec.draws) > 1:
-                rule = f"{k} fresh draws, broken once is broken"
-                verdicts.append((f"_every{k}", rule, fresh.correct[:k].all(0)))
-            return [(suffix, rule, replace(result, correct=correct)) for suffix, rule, correct in verdicts]
-        if spec.view != "deployed" or spec.surrogate:
-            result = replace(result, correct=predict(judge, x, size).argmax(1) == y)
-        return [("", "the prediction", result)]
+        e, deployed = self.study.evaluation, self.defense.deployed(self.model(spec.checkpoint))
+        shared: dict[str, Any] = {"seed": e.seed, "batch_size": e.batch_size, "began": began}
+        return rows.judged(name, spec, result, x, y, deployed=deployed, **shared)
 
     def _surrogate(self, name: str) -> Checkpoints:
         _, variant = find_run(self.root, f"{self.study.name}/{name}")
         return Checkpoints(self.root, variant.run(variant.seeds[0]))
 
-    def _row(
-        self, name: str, spec: AttackSpec, result: AttackResult, x: Tensor, seconds: float
-    ) -> dict[str, Any]:
-        """One evaluation; refuses perturbations that left the ball or the pixel range."""
-        norm, eps = cast(str, spec.norm), cast(float, spec.eps)  # `attacks_of` has filled them in
-        largest = distance(result.x_adv, x, norm).max().item()
-        low, high = result.x_adv.min().item(), result.x_adv.max().item()
-        if low < 0 or high > 1 or (spec.attack not in UNBOUNDED and largest > eps + TOLERANCE):
-            raise RedoubtError(
-                f"the attack {name} left what it may change: no number was recorded",
-                value=f"pixels {low:.6g} to {high:.6g}, distance {largest:.6g}",
-                allowed=f"pixels 0 to 1, distance up to {spec.eps}",
-            )
-        correct = result.correct.cpu().numpy()
-        return {
-            "name": name,
-            "attack": spec.attack,
-            "checkpoint": spec.checkpoint,
-            "view": spec.view,
-            "surrogate": spec.surrogate,
-            "role": spec.role,
-            "norm": spec.norm,
-            "eps": spec.eps,
-            "params": spec.params,
-            "seed": self.study.evaluation.seed,
-            "n": len(correct),
-            "correct_count": int(correct.sum()),
-            "correct": pack(correct),
-            "max_perturbation": largest,
-            "seconds": round(seconds, 3),
-            "forward": result.forward,
-            "backward": result.backward,
-            "info": result.info,
-        }
-
-    def _checks(self, rows: list[dict]) -> list[dict]:
+    def _checks(self, made: list[dict]) -> list[dict]:
         """Whether these numbers can be believed: from the bits, and from probes of the deployed model."""
-        found = checks.from_evaluations(rows, self.dataset.info.num_classes)
+        found = checks.from_evaluations(made, self.dataset.info.num_classes)
+        if published := self.run.of.published:
+            of = self.study.threat.model_dump()
+            found += filter(None, [below_what_is_proven(made, published["proven"], of)])
         # Whether a gradient can be trusted is asked of the defense, not of each seed.
         if not named(self.study.evaluation.probes, self.run.of.name) or self.run.seed != self.run.of.seeds[0]:
             return found
         deployed, threat = self.defense.deployed(self.model("best")), self.study.threat
         torch.manual_seed(derive(self.study.evaluation.seed, "probes"))
-        judged = [
-            r
-            for r in rows
-            if r["role"] == "main"
-            and r["norm"] == threat.norm
-            and r["eps"] <= threat.eps
-            and r["attack"] not in UNBOUNDED
-        ]
+        judged = rows.within(made, threat.norm, threat.eps)
         stands = torch.from_numpy(checks.standing(judged))  # of the images that all of them faced
         probed = probes.probe(
             deployed,
@@ -249,7 +168,7 @@ class Evaluator:
         )
         return [*found, *probed]
 
-    def _record(self, rows: list[dict], used: list[str], started: float) -> dict[str, Any]:
+    def _record(self, made: list[dict], used: list[str], started: float) -> dict[str, Any]:
         v, split = self.run.of, self.split
         trained = self.checkpoints.record()
         epochs = {"best": trained["best_epoch"], "last": len(trained["history"]) - 1}
@@ -286,26 +205,13 @@ class Evaluator:
                 "copy": self.dataset.record.get("copy"),
             },
             "threat": {"norm": self.study.threat.norm, "eps": self.study.threat.eps},
+            **({"published": v.published} if v.published else {}),
             "training": {k: trained[k] for k in ("fingerprint", "provenance")},
             "training_seconds": trained["seconds"],
-            "evaluations": rows,
-            "checks": self._checks(rows),
+            "evaluations": made,
+            "checks": self._checks(made),
             "provenance": provenance(started, self.device),
         }
-
-
-def evaluation_settings(study: Study, variant) -> dict[str, Any]:
-    """What decides a run's result, given its weights: its attacks and the evaluation's own settings."""
-    faced = {
-        name: spec.model_dump(mode="json", exclude={"runs"})
-        for name, spec in study.evaluation.attacks.items()
-        if named(spec.runs, variant.name)
-    }
-    e = study.evaluation
-    return {
-        "attacks": faced, "images": e.images, "batch_size": e.batch_size, "seed": e.seed,
-        "probed": named(e.probes, variant.name),
-    }  # fmt: skip
 
 
 def attack_run(root: Path, study: Study, run: Run, dataset, device: str) -> None:

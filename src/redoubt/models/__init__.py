@@ -31,6 +31,8 @@ _CLASSIFIERS: dict[str, tuple[str, dict[str, int]]] = {
     "wrn34_10": ("wrn", {"depth": 34, "widen": 10}),
     "wrn70_16": ("wrn", {"depth": 70, "widen": 16}),
     "vgg19": ("vgg19", {}),
+    "trades_small_cnn": ("trades_small_cnn", {}),
+    "cnn_a": ("cnn_a", {}),
 }
 _PURIFIERS: dict[str, tuple[str, dict[str, int]]] = {
     "inpainter": ("inpainter", {}),
@@ -53,6 +55,11 @@ def purifiers() -> list[str]:
 def module_of(name: str) -> str:
     """The import path of the file that holds a classifier or a purifier; RedoubtError for an unknown name."""
     return f"{__name__}.{_found(name)[0]}"
+
+
+def published_names(name: str) -> dict[str, str]:
+    """How the names in published state dicts of a network begin -> how ours do; empty where none is known."""
+    return getattr(import_module(module_of(name)), "NAMES", {})
 
 
 def options(name: str) -> dict[str, object]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from redoubt.errors import RedoubtError
 
+END = b"\n}\n"  # of a record
+
 
 def sha256(path: Path) -> str:
     """Hash of a file's bytes."""
@@ -39,15 +41,25 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
 
 
 def sealed(content: dict[str, Any]) -> bytes:
-    """The only bytes that a file of this content may have: its JSON, with the hash of the rest in `sha256`."""
-    rest = {k: v for k, v in content.items() if k != "sha256"}
-    return _text({**rest, "sha256": hashlib.sha256(_text(rest)).hexdigest()})
+    """The bytes of a record: its JSON, not empty, with the hash of the rest in `sha256`, the last key."""
+    rest = _text({k: v for k, v in content.items() if k != "sha256"})
+    return rest.removesuffix(END) + _seal(rest)
+
+
+def _seal(rest: bytes) -> bytes:
+    return b',\n "sha256": "%s"%s' % (hashlib.sha256(rest).hexdigest().encode(), END)
+
+
+def is_whole(sealed: bytes) -> bool:
+    """Whether the bytes end with the hash of what stands before it, as `sealed` writes it."""
+    head, mark, _ = sealed.rpartition(b',\n "sha256": "')
+    return bool(mark) and sealed == head + _seal(head + END)
 
 
 def read_record(path: Path, made_by: str) -> dict[str, Any]:
     """What `write_record` wrote; RedoubtError, with the command that makes it, where one bit of it is another."""
     content = read_json(path, made_by)
-    if not isinstance(content, dict) or sealed(content) != path.read_bytes():
+    if not isinstance(content, dict) or not is_whole(path.read_bytes()):
         raise RedoubtError(
             "this record was changed since it was written: it does not match its own hash",
             file=path, key="sha256", hint=made_by,

@@ -1,57 +1,60 @@
 """Result records -> one tidy frame, one row a run and attack; a record that was changed by hand is refused."""
 
+from __future__ import annotations
+
 import binascii
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from redoubt.errors import RedoubtError
+from redoubt.records import challenges
 from redoubt.records.files import read_record
 from redoubt.records.packed_booleans import unpack
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Which evaluations may be compared: crafted and judged the same way.
 COLUMNS = ("study", "defense", "variant", "seed", "name", "attack", "role", "checkpoint", "norm", "eps", "n")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """One result record whose bits and counts agree.
+def read(path: Path, challenged: bool = True) -> dict[str, Any]:
+    """One result record whose bits and counts agree, with the evaluations of the challenges that lie beside it.
+
+    Args:
+        challenged: False gives the record alone.
 
     Raises:
-        RedoubtError: the record is missing, cut short, lacks a key, or its bits and counts differ.
+        RedoubtError: the record or a challenge is missing, cut short, lacks a key, or its bits and counts differ.
     """
     run = "/".join(path.parts[-4:-1])
     again = f"redoubt attack {run}"
     record = read_record(path, again)
     try:
-        for row in record["evaluations"]:
-            bits = unpack(row["correct"], row["n"])
-            if len(bits) != row["n"] or int(bits.sum()) != row["correct_count"]:
-                raise RedoubtError(
-                    "this record was changed by hand: its bits and its count differ",
-                    file=path, key=f"evaluations.{row['name']}.correct_count", value=row["correct_count"],
-                    allowed=str(int(bits.sum())), hint=again,
-                )  # fmt: skip
+        challenges.check_counts(record["evaluations"], path, again)
         if "/".join(map(str, record["run"].values())) != f"{run}/{path.stem.removeprefix('seed')}":
             raise RedoubtError(
                 "this record lies in another run's place", file=path, key="run", value=record["run"]
             )
     except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as error:
         raise RedoubtError(f"this is not a result record: {error!r}", file=path, hint=again) from None
-    return record
+    return challenges.added(record, path) if challenged else record
 
 
-def frame(paths: list[Path]) -> pd.DataFrame:
+def frame(paths: list[Path], challenged: bool = True) -> pd.DataFrame:
     """One row a run and attack, with the bits as an array in `correct`, in the order of `paths`.
 
     Each run also gets a row `worst`: per example, the minimum over the main attacks on the selected checkpoint that
-    every seed of its variant faced, so that seeds can be averaged. It is taken over the images that all of them
-    attacked.
+    every seed of its variant faced, so that seeds can be averaged, and over every challenge that counts. It is taken
+    over the images that all of them attacked.
     """
+    import pandas as pd  # half a second to load, for commands that need no table
+
     runs: dict[tuple, list[list[dict[str, Any]]]] = {}
     for path in paths:
-        record = read(path)
+        record = read(path, challenged)
         extra = {"training_seconds": record["training_seconds"], "file": path.as_posix()}
         rows = [{**record["run"], **_row(e), **extra} for e in record["evaluations"]]
         runs.setdefault(tuple(list(record["run"].values())[:3]), []).append(rows)
@@ -87,7 +90,10 @@ def _worst(rows: list[dict[str, Any]], shared: set[str]) -> dict[str, Any]:
     counted = [
         r
         for r in rows
-        if r["name"] in shared and r["role"] == "main" and r["checkpoint"] == "best" and "@" not in r["name"]
+        if (r["name"] in shared or r["attack"] == challenges.ATTACK)
+        and r["role"] == "main"
+        and r["checkpoint"] == "best"
+        and "@" not in r["name"]
     ]
     n = min(r["n"] for r in counted)
     return {

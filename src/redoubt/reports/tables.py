@@ -15,7 +15,7 @@ from redoubt.claims import report as verdicts
 from redoubt.evaluation import check_table
 from redoubt.records import results
 from redoubt.records.files import read_json, read_record, write_whole
-from redoubt.reports import comparisons, paper_tables
+from redoubt.reports import comparisons, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
 
 COMPARED = (
@@ -68,10 +68,18 @@ def flags(checks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return failed.map(lambda n: f"{n} failed" if n else "").rename("checks").reset_index()
 
 
+def flagged(tidy: pd.DataFrame, checks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Accuracies with the number of failed checks; empty where no study has such a variant."""
+    cells = accuracy_table(tidy, by)
+    return cells.merge(flags(checks, by), on=by) if len(cells) else cells
+
+
 def training_table(records: list[dict]) -> pd.DataFrame:
     """What each run's training selected."""
     rows = []
     for r in records:
+        if not r["history"]:
+            continue  # published weights
         best, last = r["history"][r["best_epoch"]], r["history"][-1]
         rows.append(
             {
@@ -106,13 +114,13 @@ def build(
             "its Wilson 95 % interval where there is one seed. `worst` is the minimum, image by image, over the main "
             "attacks that every seed faced; a cell of fewer than the row's `n` images says so; `checks` counts failed "
             "validity checks, listed in the table of that name.",
-            accuracy_table(main, by).merge(flags(checks[checks["variant"] == "main"], by), on=by),
+            flagged(main, checks[checks["variant"] == "main"], by),
             sources,
         ),
         Table(
             "variants",
             "Every variant of every defense, as in `main`.",
-            accuracy_table(tidy, cell).merge(flags(checks, cell), on=cell),
+            flagged(tidy, checks, cell),
             sources,
         ),
         Table("pairs", f"Each defense minus PGD-AT and TRADES. {COMPARED}", comparisons.pairs(tidy), sources),
@@ -139,6 +147,7 @@ def build(
             checks_table(checks),
             sources,
         ),
+        Table("published", published.CAPTION, published.table(result_files), sources),
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
     ]
     if record_files:

@@ -69,8 +69,8 @@ def render(root: Path, run: str) -> RenderableType:
     path, seeds = find(root, run)
     first = next(r for pair in seeds for r in pair[::-1] if r)
     parts: list[RenderableType] = [_panel("settings", settings(first), first["about"])]
-    if any(t for t, _ in seeds):
-        parts.append(_panel("epochs", *[epochs(t) for t, _ in seeds if t]))
+    if trained := [t for t, _ in seeds if t and t["history"]]:
+        parts.append(_panel("epochs", *[epochs(t) for t in trained]))
     if judged := [r for _, r in seeds if r]:
         parts.append(_panel("attacks", attacks(judged), "Percent correct with Wilson's 95 % interval."))
         parts.append(_panel("validity checks", checks(judged)))
@@ -130,6 +130,8 @@ def attacks(records: list[dict[str, Any]]) -> Table:
     for name, e in rows.items():
         found = [next((x for x in r["evaluations"] if x["name"] == name), None) for r in records]
         what = f"{e['attack']} on {e['checkpoint']}" + ("" if e["role"] == "main" else f", {e['role']}")
+        if told := e["info"].get("challenge"):
+            what += f" by {told['by']}"
         table.add_row(name, what, f"{e['norm']} {e['eps']:.4g}", str(e["n"]), *[_share(x) for x in found])
     return table
 

@@ -1,11 +1,12 @@
 """Intervals, paired comparisons and spread over seeds; statsmodels and scipy do the arithmetic."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,22 @@ class Interval:
     high: float
 
 
-@functools.cache  # tables and pages ask for the same counts again and again; 2 ms each
+@functools.cache  # tables and pages ask for the same counts again and again
 def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval (Wilson 1927) of a share; n = 0 gives NaN.
+    """Wilson's score interval (Wilson 1927) of a share, as scipy's `binomtest` has it; n = 0 gives NaN.
 
     Raises:
         ValueError: `correct` is not in 0..n.
     """
     if n == 0:
         return Interval(*[float("nan")] * 3)
-    ci = binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
-    return Interval(correct / n, ci.low, ci.high)
+    if not 0 <= correct <= n:
+        raise ValueError(f"{correct} of {n} cannot be correct")
+    k, n = int(correct), int(n)
+    p, z = k / n, float(ndtri(0.5 + 0.5 * confidence))
+    width = 2 * (n + z**2)
+    center, delta = (2 * n * p + z**2) / width, z / width * math.sqrt(4 * n * p * (1 - p) + z**2)
+    return Interval(p, 0.0 if k == 0 else center - delta, 1.0 if k == n else center + delta)
 
 
 def nrr(clean: float, robust: float) -> float:
@@ -50,6 +56,8 @@ def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
     Args:
         a, b: (n,) bool, correct on each image. 1.0 where they never disagree.
     """
+    from scipy.stats import binomtest  # most of a second to load, for commands that do not test anything
+
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b).pvalue)
 
@@ -77,8 +85,8 @@ def paired_statistic(
     _, s, n = bits.shape
     resampled = []
     for _ in range(draws):  # one draw a time: (draws, s, n) would not fit for 10,000 images
-        seeds, images = rng.integers(0, s, s), rng.integers(0, n, n)
-        resampled.append(statistic(*bits[:, seeds][:, :, images].mean((1, 2))))
+        seeds, images = (np.bincount(rng.integers(0, k, k), minlength=k).astype(float) for k in (s, n))
+        resampled.append(statistic(*(bits @ images @ seeds / (s * n))))  # whole numbers: exact in any order
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Interval(float(statistic(*bits.mean((1, 2)))), float(low), float(high))
 
@@ -89,6 +97,8 @@ def paired_means(a: np.ndarray, b: np.ndarray | float) -> Interval:
     Args:
         a, b: (runs,) one value a run, in the same order; b may be a number.
     """
+    from scipy.stats import t
+
     difference = np.asarray(a, float) - b
     runs, mean = len(difference), float(np.mean(difference))
     if runs < 2:

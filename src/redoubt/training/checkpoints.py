@@ -87,16 +87,24 @@ class Checkpoints:
 
     # Written by training.
 
+    def begun(self) -> dict[str, Any] | None:
+        """Mark and speed (`precision.Speed.summary`) of an interrupted training, whatever it belongs to, or None."""
+        left = self._left()
+        return left and {"mark": left.get("mark"), "speed": left.get("speed")}
+
     def interrupted(self, mark: str) -> dict[str, Any] | None:
         """What an interrupted training left; None where it left nothing, or belongs to other settings or code."""
+        left = self._left()
+        return left if left and left.get("mark") == mark else None
+
+    def _left(self) -> dict[str, Any] | None:
         path = self.folder / "resume.pt"
         if not path.is_file():
             return None
         try:
-            left = torch.load(path, weights_only=True)
+            return torch.load(path, weights_only=True)
         except Exception:  # a file cut short by a kill raises whatever its broken bytes look like
             return None
-        return left if left.get("mark") == mark else None
 
     def interrupt(self, mark: str, content: dict[str, Any]) -> None:
         """Writes all that the next epoch depends on, in one move."""

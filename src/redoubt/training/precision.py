@@ -9,9 +9,10 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +23,9 @@ from redoubt.progress import console
 
 NATIVE_BF16 = ("avx512_bf16", "amx_bf16")  # flags of a processor that does not emulate it 15 times slower
 
+# Times faster than float32 that `precision: auto` asks of bf16: above the noise, so that all seeds choose alike.
+PAYS = 1.15
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -30,6 +34,7 @@ class Speed:
     Attributes:
         device: `cpu` or `cuda`.
         bf16: autocast to bfloat16 around float32 weights.
+        bf16_gain: how many times faster than float32 it was when `precision: auto` measured it; None where it did not.
         compiled: classifiers run through torch.compile.
         graphs: their passes are replayed as CUDA graphs, so that a step does not wait for the host.
         declined: what was asked for and is not done here, with the reason; empty where all of it is.
@@ -37,6 +42,7 @@ class Speed:
 
     device: str
     bf16: bool = False
+    bf16_gain: float | None = None
     compiled: bool = False
     graphs: bool = False
     declined: tuple[str, ...] = ()
@@ -79,16 +85,27 @@ class Speed:
             torch.compiler.cudagraph_mark_step_begin()
 
 
-def resolve(t: Training, device: str, graphs: bool = True) -> Speed:
+def resolve(
+    t: Training,
+    device: str,
+    graphs: bool = True,
+    *,
+    measure: Callable[[], float] = lambda: 1.0,
+    begun: dict[str, Any] | None = None,
+) -> Speed:
     """What can be had of `t.precision` and `t.compile` on a device.
 
     Args:
         graphs: whether the defense stands CUDA graphs (`Defense.graphs`).
+        measure: how many times faster bf16 is here (`bf16_trial.gain`); asked for `precision: auto` only.
+        begun: `Speed.summary` of a training that is gone on with: its choice stands, whatever was measured now.
     """
-    kind, declined = torch.device(device).type, []
-    bf16 = t.precision == "bf16"
-    if bf16 and not _has_bf16(kind):
-        bf16 = False
+    kind, declined, gain = torch.device(device).type, [], None
+    native = t.precision != "float32" and _has_bf16(kind)
+    if t.precision == "auto" and native:
+        gain = begun["bf16_gain"] if begun else measure()
+    bf16 = native and (t.precision == "bf16" or (gain or 0) >= PAYS)
+    if t.precision == "bf16" and not native:
         declined.append("bf16: this device only emulates it, which is slower than float32")
     compiled = t.compile == "on" or (t.compile == "auto" and kind == "cuda")
     if compiled and (lacking := _lacks(kind)):
@@ -96,7 +113,7 @@ def resolve(t: Training, device: str, graphs: bool = True) -> Speed:
         declined.append(f"compile: {lacking}")
     for what in declined:
         console.print(f"redoubt: not used here: {what}", markup=False)
-    return Speed(kind, bf16, compiled, compiled and graphs and kind == "cuda", tuple(declined))
+    return Speed(kind, bf16, gain, compiled, compiled and graphs and kind == "cuda", tuple(declined))
 
 
 def _has_bf16(kind: str) -> bool:

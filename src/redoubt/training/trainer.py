@@ -5,6 +5,7 @@ from its last whole epoch and ends with the same bytes as one that was not.
 """
 
 import copy
+import functools
 import json
 import math
 import time
@@ -21,7 +22,7 @@ from redoubt.errors import RedoubtError
 from redoubt.progress import bar
 from redoubt.records.provenance import provenance
 from redoubt.seeds import derive, generator
-from redoubt.training import precision
+from redoubt.training import bf16_trial, precision
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.optimization import average, decay, momentum, optimizer, rate
 from redoubt.training.validation import accuracy
@@ -44,12 +45,26 @@ class Trainer:
         self.x, self.y = dataset.split("train").tensors(device)
         self.x_val, self.y_val = dataset.split("validation").tensors(device)
         self.x_val = data.to_float(self.x_val)
-        self.speed = precision.resolve(self.t, device, self.defense.graphs)
-        self.mark = self.checkpoints.mark(dataset.sha256, self.speed.summary())
         self.dataset = dataset
+        self.speed, self.mark = self._pace()
         self.steps = math.ceil(len(self.x) / self.t.batch_size)
         self.history: list[dict] = []
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
+
+    def _pace(self) -> tuple[precision.Speed, str]:
+        """How the passes run, and the mark of a training that runs so: as one that is gone on with did."""
+
+        def marked(begun: dict | None = None) -> tuple[precision.Speed, str]:
+            measure = functools.partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
+            speed = precision.resolve(self.t, self.device, self.defense.graphs, measure=measure, begun=begun)
+            return speed, self.checkpoints.mark(self.dataset.sha256, speed.summary())
+
+        begun = self.checkpoints.begun() if self.t.precision == "auto" else None
+        if begun and begun["speed"]:
+            speed, mark = marked(begun["speed"])
+            if mark == begun["mark"]:
+                return speed, mark
+        return marked()
 
     def prepare(self) -> State:
         """The model, its optimizers and its averaged twin, as they stand before the first step or after a kill."""
@@ -179,6 +194,7 @@ class Trainer:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "history": self.history,
             "best": self.best,
+            "speed": self.speed.summary(),
         }
         self.checkpoints.interrupt(self.mark, content)
 

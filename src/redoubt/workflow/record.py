@@ -13,13 +13,15 @@ from pathlib import Path
 from redoubt import data
 from redoubt.audit import staleness
 from redoubt.config import Run, Study, Variant, attacks_of, load_study, resolve
+from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import partial
-from redoubt.evaluation.evaluator import Evaluator, path_of
+from redoubt.evaluation.evaluator import Evaluator
+from redoubt.evaluation.settings import path_of
 from redoubt.progress import bar, console
 from redoubt.records.files import read_record, write_record
+from redoubt.training.adoption import training_of
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.training.trainer import Trainer
 from redoubt.workflow import archive
 
 FIRST_LOOK = ("screen",)  # attacks that say most for their time; where a study has none, those of SHORT
@@ -44,10 +46,12 @@ class Recorder:
     Args:
         root: the folder with studies, data, checkpoints, results.
         until: the moment of `time.time()` after which nothing begins that would probably not end.
+        mirror: looked at before the network for published weights; default `mirror` of config.yaml.
     """
 
-    def __init__(self, root: Path, study: str, device: str, until: float):
+    def __init__(self, root: Path, study: str, device: str, until: float, mirror: Path | None = None):
         self.root, self.device, self.until = root, device, until
+        self.mirror = mirror or mirror_of(root)
         self.study: Study = load_study(root / "studies" / f"{study}.yaml")
         self.variants: dict[str, Variant] = {v.name: v for v in resolve(self.study)}
         self.failed: dict[str, str] = {}
@@ -132,7 +136,8 @@ class Recorder:
     def _do(self, unit: Unit, dataset) -> bool:
         """Whether the unit was ended in time."""
         if not unit.steps:
-            return self._fits(0) and Trainer(self.root, unit.run, dataset, self.device).train(self.until)
+            training = training_of(self.root, unit.run, dataset, self.device, self.mirror)
+            return self._fits(0) and training.train(self.until)
         evaluator = Evaluator(self.root, self.study, unit.run, dataset, self.device)
         took = self._took()
         with bar(unit.label, len(unit.steps)) as shown:
@@ -191,7 +196,7 @@ def record(
         out: folder that gets the parcel (`parcels.pack`) after every unit, so that a kill leaves the latest.
         weights: also pack checkpoints and resume files, at the end; without them the next machine trains anew
             what has no result yet.
-        mirror: looked at before the network for the study's images.
+        mirror: looked at before the network for the study's images and published weights.
 
     Returns:
         Whether the study is complete.
@@ -200,12 +205,12 @@ def record(
         RedoubtError: a wrong study, images that cannot be had, a folder that cannot be written.
     """
     until = time.time() + 60 * minutes
-    recorder = Recorder(root, study, device, until)
+    recorder = Recorder(root, study, device, until, mirror)
     images = root / "data" / study
     if not (images / "record.json").is_file():
         spec = recorder.study.data
         sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
-        data.prepare(spec.name, images, mirror=mirror, **sizes)
+        data.prepare(spec.name, images, mirror=recorder.mirror, **sizes)
 
     def keep(weights: bool = False) -> None:
         if out and archive.left(root, study, weights):

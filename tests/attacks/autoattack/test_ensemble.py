@@ -1,5 +1,6 @@
 """AutoAttack: the reference's survivors after each stage, its passes, and what surrounds it."""
 
+import inspect
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from redoubt import attacks
+from redoubt.attacks.autoattack import square
 from redoubt.attacks.autoattack.ensemble import VERSIONS, autoattack, screen
 from redoubt.errors import RedoubtError
 from redoubt.records.packed_booleans import unpack
@@ -55,10 +57,11 @@ def test_survivors_of_plus_are_the_references(undefended_model):
     assert 0.2 < ours.correct.float().mean() < 0.8
 
 
-def test_calls_of_standard(robust_model):
+def test_calls_of_standard(robust_model, monkeypatch):
     """What an example that nothing breaks costs: weaker attacks and wasted work both show here.
 
-    The model is asked on three more occasions (input check, twice whether it is random), on 8 images at most.
+    Square asks for each query here, as the reference does. The model is asked on three more occasions (input check,
+    twice whether it is random), on 8 images at most.
     """
     model, x, y, eps = robust_model
     asked = []
@@ -67,6 +70,7 @@ def test_calls_of_standard(robust_model):
         asked.append(len(z))
         return model(z)
 
+    monkeypatch.setattr(square, "_moved", lambda rows, places: torch.ones_like(rows.y, dtype=torch.bool))
     with torch.no_grad():
         one = (model(x).argmax(1) == y).nonzero()[:1, 0]
     result = autoattack(counting, x[one], y[one], eps=eps / 1000)
@@ -234,6 +238,7 @@ def test_parameters_keep_no_gradient(robust_model):
 
 def test_the_registry_knows_them():
     assert attacks.parameters("autoattack")["version"] == "standard"
-    assert attacks.parameters("screen")["targets"] == 9
+    assert attacks.parameters("screen")["targets"] is attacks.COMPUTED
+    assert inspect.signature(attacks.get("screen")).parameters["targets"].default == 9
     for name in ("apgd_ce", "apgd_dlr", "apgd_t", "fab_t", "square"):
         assert callable(attacks.get(name))

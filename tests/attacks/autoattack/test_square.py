@@ -6,7 +6,8 @@ from pyautoattack.square import SquareAttack
 from torch import nn
 
 from redoubt import attacks
-from redoubt.attacks.autoattack.square import HALVED_AFTER, P_INIT, side
+from redoubt.attacks.autoattack import square as module
+from redoubt.attacks.autoattack.square import HALVED_AFTER, P_INIT, side, square
 from redoubt.attacks.autoattack.square_l2 import bump
 
 NORMS = {"linf": "Linf", "l2": "L2"}
@@ -64,6 +65,18 @@ def test_batches_of_the_reference_can_run_together(colour_model, norm, eps):
     assert torch.equal(together.correct, torch.cat([r.correct for r in alone]))
     torch.testing.assert_close(together.x_adv, torch.cat([r.x_adv for r in alone]), atol=1e-6, rtol=0)
     assert together.calls[0] < sum(r.calls[0] for r in alone)
+
+
+def test_a_query_that_moves_nothing_asks_nothing(colour_model, monkeypatch):
+    """Asking about it changes no point and no verdict, and costs passes."""
+    model, x, y = colour_model
+    spared = square(model, x, y, eps=0.03, queries=600)
+    monkeypatch.setattr(module, "_moved", lambda rows, places: torch.ones_like(rows.y, dtype=torch.bool))
+    asked = square(model, x, y, eps=0.03, queries=600)
+    assert torch.equal(spared.x_adv, asked.x_adv)
+    assert torch.equal(spared.correct, asked.correct)
+    assert 0 < spared.correct.sum() < len(x)
+    assert spared.forward < asked.forward
 
 
 def test_the_batch_size_decides_the_draws(colour_model):

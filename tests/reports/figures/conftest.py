@@ -9,12 +9,12 @@ import yaml
 
 from redoubt import data
 from redoubt.config import attacks_of, load_study, resolve
-from redoubt.evaluation.evaluator import path_of
+from redoubt.evaluation.settings import path_of
 from redoubt.records.files import write_json, write_record
 from redoubt.records.packed_booleans import pack
 from redoubt.reports import exhibits, tables
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.workflow.dag import Dag
+from redoubt.workflow.snakefile import Dag
 
 HERE = {"source": "ours: tests"}
 HALF = {"value": 0.5, **HERE}

@@ -7,7 +7,7 @@ import pytest
 
 from redoubt.reports import exhibits
 from redoubt.reports.figures import Gallery, listing, save
-from redoubt.workflow.dag import Dag
+from redoubt.workflow.snakefile import Dag
 from tests.conftest import REPO
 
 DRAWN = [

@@ -73,13 +73,25 @@ class _Search:
         self._bound()
         self.leave()
 
-    def margin(self, z: Tensor) -> Tensor:
-        """(n,) the true logit minus the largest other one."""
-        return cast(Tensor, sum(self._margin(self.passes(z)) for _ in range(self.draws))) / self.draws
+    def margin(self, z: Tensor, moved: Tensor | None = None) -> Tensor:
+        """(n,) the true logit minus the largest other one.
 
-    def _margin(self, logits: Tensor) -> Tensor:
+        Args:
+            moved: (n,) bool; the other rows of z are the best points, whose margins are known.
+        """
         r = self.rows
-        return logits.gather(1, r.y[:, None])[:, 0] - logits.masked_fill(r.own, -torch.inf).amax(1)
+        if moved is None or moved.all():
+            return self._margin(z, r.y, r.own)
+        known = r.margin.clone()
+        if moved.any():
+            known[moved] = self._margin(z[moved], r.y[moved], r.own[moved])
+        return known
+
+    def _margin(self, z: Tensor, y: Tensor, own: Tensor) -> Tensor:
+        def once(logits: Tensor) -> Tensor:
+            return logits.gather(1, y[:, None])[:, 0] - logits.masked_fill(own, -torch.inf).amax(1)
+
+        return cast(Tensor, sum(once(self.passes(z)) for _ in range(self.draws))) / self.draws
 
     def better(self, margin: Tensor) -> Tensor:
         """(n, 1, 1, 1) where the trial's margin is below the best point's, whose luck of a random model ends here."""
@@ -126,8 +138,15 @@ def _plan(batch: Batch, size: int, queries: int, p_init: float) -> tuple[Tensor,
     return stripes, windows, (2 * batch.eps * signs(u[:, 2:])).to(batch.x.device)[:, :, None, None]
 
 
+def _moved(r: _Rows, places: list[tuple]) -> Tensor:
+    """(n,) bool: where the query changes a pixel. A square on one of its own sign changes none, and asks nothing."""
+    return torch.cat([(r.trial[place] != r.best[place]).flatten(1).any(1) for place in places])
+
+
 def _linf(passes: Passes, batch: Batch, queries: int, p_init: float, eot: int) -> tuple[Tensor, Tensor]:
     """Squares of +-2 eps, first on vertical stripes; a query touches its window only.
+
+    Its points are the reference's, but the model is not asked again about one that it has just judged.
 
     Batches of the reference that are equally large draw alike, because each is seeded anew: one plan serves all.
     """
@@ -145,7 +164,7 @@ def _linf(passes: Passes, batch: Batch, queries: int, p_init: float, eot: int) -
         ]
         for place, plan in zip(places, plans, strict=True):
             torch.clamp(r.best[place] + plan[2][query], r.low[place], r.high[place], out=r.trial[place])
-        margin = search.margin(r.trial)
+        margin = search.margin(r.trial, None if search.random or r.x.is_cuda else _moved(r, places))
         better = search.better(margin)
         for place in places:
             best, trial = r.best[place], r.trial[place]

@@ -20,6 +20,16 @@ EXHIBITS = (
         needs=("*/main",), faces=("strength@*",),
     ),
     Exhibit(
+        "above_the_truth", PAPER, "figure", "Published weights: the proof, our attacks, the published attack",
+        "Where robustness is proven, what an attack leaves above the proof is its weakness or the proof's.",
+        needs=("external/*",),
+    ),
+    Exhibit(
+        "published", PAPER, "table", "Published weights, attacked again",
+        "The same numbers as a table.",
+        kind="table", needs=("external/*",),
+    ),
+    Exhibit(
         "checks", PAPER, "table", "Every validity check",
         "None of the papers prints one.",
         kind="table", needs=("*/main",),

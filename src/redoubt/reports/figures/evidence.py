@@ -92,6 +92,11 @@ class Evidence:
             self._records[run] = [read_record(p, f"redoubt train {self.study}/{run}") for p in paths]
         return self._records[run]
 
+    def results(self, run: str) -> list[dict]:
+        """The result records of a variant, one a seed."""
+        folder = self.root / "results" / self.study / run
+        return [results.read(folder / f"seed{s}.json") for s in self.runs[run]["seeds"]]
+
     def history(self, runs: list[str]) -> pd.DataFrame:
         """One row a variant, seed and epoch (from 1), with everything that its training logged."""
         rows = [

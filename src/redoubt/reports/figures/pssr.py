@@ -4,6 +4,7 @@ import pandas as pd
 import torch
 
 from redoubt import attacks
+from redoubt.defenses.pixel_surgery import rule_of
 from redoubt.reports.analysis.decomposition import decompose
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.protocols import by_knowledge
@@ -106,7 +107,7 @@ def pssr_decomposition(e: Evidence) -> Picture:
             f, x, y, eps=eps, norm=norm, seed=0, steps=20, step_size=eps / 4
         ).x_adv  # fmt: skip
     images["stadv"] = attacks.get("stadv")(f, x, y, eps=SPATIAL, seed=0, steps=20).x_adv
-    found = decompose(f, images, y, rule=defense.params.rule())
+    found = decompose(f, images, y, rule=rule_of(defense.params))
     frame = pd.DataFrame(found["accuracy"])
     frame["share"], frame["part"] = 100 * frame["accuracy"], frame["part"].str.replace("_", " ")
     figure = bars(frame, "attack", "share", "part", ("images", "accuracy (%)"), width=6.5)

@@ -6,8 +6,11 @@ from matplotlib.figure import Figure
 
 from redoubt.reports.figures.evidence import Evidence, label
 from redoubt.reports.figures.overview import PROTOCOL, mains
+from redoubt.reports.figures.published import above_the_truth
 from redoubt.reports.figures.shapes import called, lines
 from redoubt.reports.figures.style import SEQUENTIAL, Picture
+
+__all__ = ["above_the_truth"]
 
 
 def checks_passed(e: Evidence) -> Picture:

@@ -10,6 +10,7 @@ when it travels without the repository.
 import shutil
 from pathlib import Path
 
+from redoubt.records import challenges
 from redoubt.records.files import write_whole
 from redoubt.reports.site import crate, pages
 from redoubt.reports.site.evidence import load
@@ -37,7 +38,9 @@ def write(
     for seed in (s for run in evidence.runs for s in run.seeds):
         write_whole(reports / copy_of(seed), seed.file.read_bytes())
         if seed.training_file:
-            write_whole(reports / copy_of(seed, training=True), seed.training_file.read_bytes())
+            write_whole(reports / copy_of(seed, "training"), seed.training_file.read_bytes())
+        for sent in challenges.files(seed.file):
+            write_whole(reports / copy_of(seed, "challenges", sent.name), sent.read_bytes())
     for path, text in pages.render(evidence):
         write_whole(reports / path, text.encode())
     crate.write(evidence)

@@ -1,5 +1,6 @@
 """What one run's page shows: each evaluation with its record, settings with their sources, checks, provenance."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -70,6 +71,7 @@ def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
     correct, n = int(row["correct"].sum()), int(row["n"])
     ci = wilson(correct, n)
     made = seed.record["provenance"]
+    told = row["info"].get("challenge")
     weights = seed.record["checkpoints"].get(row["checkpoint"], {})
     return {
         "seed": seed.seed,
@@ -81,16 +83,27 @@ def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
         "weights": weights.get("sha256", ""),
         "code": seed.record["fingerprint"]["code"],
         "hardware": made.get("hardware"),
-        "file": seed.file.as_posix(),
-        "kept": copy_of(seed),
+        "file": challenge_of(seed, told["file"]).as_posix() if told else seed.file.as_posix(),
+        "kept": copy_of(seed, "challenges", told["file"]) if told else copy_of(seed),
+        "by": told["by"] if told else None,
     }
 
 
-def copy_of(seed: Seed, training: bool = False) -> str:
-    """Where the site keeps its copy of a record, so that the reports folder is whole when it travels alone."""
+def copy_of(seed: Seed, kind: str = "results", name: str = "") -> str:
+    """Where the site keeps its copy of a record, so that the reports folder is whole when it travels alone.
+
+    Args:
+        kind: results, training or challenges.
+        name: of the file; default: the seed's.
+    """
     run = seed.record["run"]
-    kind = "training" if training else "results"
-    return f"site/records/{kind}/{run['study']}/{run['defense']}/{run['variant']}/seed{seed.seed}.json"
+    folder = f"site/records/{kind}/{run['study']}/{run['defense']}/{run['variant']}"
+    return f"{folder}/{name or f'seed{seed.seed}.json'}"
+
+
+def challenge_of(seed: Seed, name: str) -> Path:
+    """Where a challenge of a record lies."""
+    return seed.file.parent / "challenges" / name
 
 
 def _checks(checks: pd.DataFrame) -> list[dict[str, Any]]:

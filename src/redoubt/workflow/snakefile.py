@@ -9,9 +9,11 @@ from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
-from redoubt.evaluation.evaluator import evaluation_settings
+from redoubt.evaluation.settings import evaluation_settings
+from redoubt.records import challenges
 from redoubt.records.files import digest, sha256
 from redoubt.reports import exhibits
+from redoubt.workflow.gpu import has_gpu
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,7 @@ class Dag:
     @functools.cached_property
     def gpu(self) -> int:
         """1 where a run takes the machine's GPU, which the default profile hands out once."""
-        import torch
-
-        return int(torch.cuda.is_available())
+        return int(has_gpu())
 
     def groups(self, *depths: str) -> list[Group]:
         """The variants of the studies at these depths, by their seeds."""
@@ -125,6 +125,11 @@ class Dag:
     def all_results(self) -> list[str]:
         """Every result record of every study."""
         return [p for run in self.variants for p in self.results(run)]
+
+    def challenges(self) -> list[str]:
+        """What lies beside the result records from outside: tables and pages count it."""
+        found = [path for result in self.all_results() for path in challenges.files(self._root / result)]
+        return [path.relative_to(self._root).as_posix() for path in found]
 
     def all_records(self) -> list[str]:
         """Every training record of the studies whose checkpoints are here."""
