@@ -1,7 +1,6 @@
 """What several tests need: the repository, one thread, and a project folder that runs the smoke study."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -79,11 +78,6 @@ class Project:
         """What Snakemake says, both streams."""
         done = self.run("snakemake", "--cores", "2", *arguments, check=check)
         return done.stdout + done.stderr
-
-    def jobs(self) -> set[str]:
-        """The outputs-deciding part of a dry run: the messages of the jobs that would run."""
-        text = self.snakemake("--dry-run")
-        return {line.split(": ", 1)[1] for line in text.splitlines() if re.match(r"Job \d+: ", line)}
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,7 @@ def test_it_ends_with_tables_figures_and_a_page(project):
 
 
 def test_a_second_run_does_nothing(project):
-    assert NOTHING in project.snakemake("reports/all_tables")
-    assert NOTHING in project.snakemake()
+    assert NOTHING in project.snakemake("reports/all_tables", "all")
 
 
 def test_a_comment_trains_nothing_and_a_changed_loss_trains_exactly_its_runs(project):
@@ -163,7 +162,7 @@ def test_recorded_checkpoints_travel_and_train_nothing(project, tmp_path, target
     clone.run("dvc", "pull", "-q")
     said = clone.snakemake(target)
     assert "Train " not in said
-    assert not any(job.startswith("Train ") for job in clone.jobs())
+    assert "Train " not in clone.snakemake("--dry-run")
     for name in ("main", "variants", "pairs", "evidence", "training"):
         same = f"reports/tables/{name}.csv"
         assert (clone.folder / same).read_bytes() == (author / same).read_bytes()
