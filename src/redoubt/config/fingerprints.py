@@ -25,6 +25,8 @@ SILENT = (
     "redoubt.progress",
     "redoubt.cli",
     "redoubt.data",
+    "redoubt.training.checkpoints",  # what is kept of a training, and where; a resumed one ends with the same bytes
+    "redoubt.evaluation.partial",
 )
 
 # What a source says is kept where Python keeps its bytecode, for the Python that reads it and as this file reads it.
