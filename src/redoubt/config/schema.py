@@ -107,7 +107,9 @@ class Training(Strict):
     )
     sync_batch_norm: bool = Field(
         False,
-        exclude_if=lambda value: not value,  # so that runs without it keep the identity that they had before it
+        exclude_if=lambda value: (
+            not value
+        ),  # so that runs without it keep the identity that they had before it
         description="where a training is split over processes, batch norm takes the statistics of the whole batch, "
         "not of each process's share",
     )

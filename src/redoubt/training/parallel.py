@@ -147,7 +147,7 @@ def join(device: str) -> Group:
             f"cannot join the other processes: {error}", key="RANK", value=os.environ["RANK"],
             hint="start with torchrun, which sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
         ) from None  # fmt: skip
-    atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
+    atexit.register(dist.destroy_process_group)
     group = Group(dist.get_rank(), dist.get_world_size())
     console.quiet = not group.leads
     return group
@@ -199,8 +199,9 @@ class _Split:
         moved = [
             v
             for m in model.modules()
-            if isinstance(m, _BatchNorm) and m.training and m.running_mean is not None
+            if isinstance(m, _BatchNorm) and m.training
             for v in (m.running_mean, m.running_var)
+            if v is not None
         ]
         if moved:
             flat = torch.cat(moved)
@@ -257,6 +258,8 @@ class _Together(torch.autograd.Function):
     def forward(ctx, rows, n, part):
         ctx.rows = rows
         whole = part.new_zeros(n, *part.shape[1:])
+        if part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last):
+            whole = whole.contiguous(memory_format=torch.channels_last)
         whole[rows] = part
         dist.all_reduce(whole)
         return whole
@@ -301,7 +304,8 @@ def _sums(parts: list[Tensor]) -> list[Tensor]:
         places = [i for i, p in enumerate(parts) if p.dtype == kind]
         flat = _Sum.apply(torch.cat([parts[i].flatten() for i in places]))
         for i, piece in zip(places, flat.split([parts[i].numel() for i in places]), strict=True):
-            found[i] = piece.view_as(parts[i])
+            # Laid out as it was: a fused optimizer reads weight and gradient in the order of the memory.
+            found[i] = torch.empty_like(parts[i]).copy_(piece.view_as(parts[i]))
     return [found[i] for i in range(len(parts))]
 
 

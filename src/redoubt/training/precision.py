@@ -117,7 +117,9 @@ def resolve(
         declined.append(f"compile: {lacking}")
     for what in declined:
         console.print(f"redoubt: not used here: {what}", markup=False)
-    return Speed(kind, bf16, gain, compiled, compiled and graphs and kind == "cuda", tuple(declined), processes)
+    return Speed(
+        kind, bf16, gain, compiled, compiled and graphs and kind == "cuda", tuple(declined), processes
+    )
 
 
 def _has_bf16(kind: str) -> bool:
