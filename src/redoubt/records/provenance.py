@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from redoubt.records.instructions import instructions
+
 
 def provenance(started: float, device: str) -> dict[str, Any]:
     """How a record came to be: command, time, commit, versions, hardware."""
@@ -25,6 +27,7 @@ def provenance(started: float, device: str) -> dict[str, Any]:
             **{name: _version(name) for name in ("redoubt", "torch", "torchvision", "numpy", "pyautoattack")},
         },
         "hardware": hardware(device),
+        "instructions": None if device.startswith("cuda") else instructions(),
         "tf32": torch.backends.cuda.matmul.allow_tf32 if device.startswith("cuda") else None,
         "threads": torch.get_num_threads(),
     }
