@@ -1,4 +1,4 @@
-"""One training on several processes, a device each: `torchrun --nproc-per-node 4 -m redoubt train …`.
+"""One training on several processes, a device each: `torchrun --nproc-per-node 4 --no-python redoubt train …`.
 
 Every process holds the whole batch and does the whole step of the defense, with the same draws. Only the passes of
 the classifiers are split: each computes its rows, and their outputs are put together for all. On the way back the
