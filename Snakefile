@@ -21,6 +21,8 @@ min_version("9.19")
 
 try:
     dag = Dag()
+    if workflow.is_main_process:
+        dag.sound()
 except RedoubtError as error:
     raise WorkflowError(str(error))
 
@@ -30,6 +32,11 @@ snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 10
 # Every job takes one core of the machine's real ones, whatever --cores says: torch with more jobs than cores
 # was 4 to 12 times slower.
 workflow.global_resources.setdefault("core", os.cpu_count())
+
+# One job a card: without a limit, several would share one. A job takes a free card of those named here.
+workflow.global_resources.setdefault("gpu", max(1, len(dag.cards)))
+if len(dag.cards) > 1 and not workflow.non_local_exec:
+    os.environ["REDOUBT_GPUS"] = ",".join(dag.cards)
 
 
 # Start-up of torch was a fifth of a cold digits run: one process pays it, and forks the jobs of this run.
@@ -51,7 +58,7 @@ onerror:
 
 def gpu():
     """A run takes the machine's GPU, or one of a cluster's: the node that submits it may have none."""
-    return int(workflow.non_local_exec or dag.gpu)
+    return int(workflow.non_local_exec or bool(dag.cards))
 
 
 # Relative: a project that is moved or copied has nothing to make anew.
@@ -67,6 +74,9 @@ rule all:
         "reports/all_tables",
         "reports/all_figures",
         "reports/index.html",
+        # Else a record that is lost is not missed while the tables made from it are there.
+        dag.all_results(),
+        dag.all_records(),
 
 
 rule prepare_data:

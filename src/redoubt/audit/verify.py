@@ -2,7 +2,7 @@
 
 bad     a file is not what was recorded: changed, cut short, or swapped. The command then exits with 1.
 stale   whole, but made with other settings or code than today's; Snakemake would make it again.
-absent  recorded and not here: `dvc pull` brings it.
+absent  recorded and not here: `dvc pull` brings it; or not there beside the finished records of its study.
 
 A hash shows damage and careless editing, not a forger who writes new hashes too: that takes `redoubt audit`, or the
 history of the repository.
@@ -18,6 +18,7 @@ from typing import Any
 
 from redoubt import data
 from redoubt.audit import staleness
+from redoubt.config import load_config, load_study, resolve
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
 from redoubt.records import challenges, results
@@ -35,9 +36,9 @@ class Finding:
 
 
 def verify(root: Path) -> list[Finding]:
-    """Every finding, in the order ledger, images, weights, results, challenges, reports, audits."""
+    """Every finding, in the order ledger, images, weights, results, missing, challenges, reports, audits."""
     staleness.forget()
-    parts = (ledger, images, weights, judged, challenged, reports, audits)
+    parts = (ledger, images, weights, judged, missing, challenged, reports, audits)
     return [finding for part in parts for finding in part(root)]
 
 
@@ -130,6 +131,32 @@ def judged(root: Path) -> Iterator[Finding]:
         aged = staleness.of_result(root, record)
         broken = _other_weights(root, record) + ([] if aged else _other_images(root, record))
         yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
+
+
+def missing(root: Path) -> Iterator[Finding]:
+    """The records that a study of config.yaml asks for and that are not there, where others of it are."""
+    for name in _chosen(root):
+        try:
+            variants = resolve(load_study(root / "studies" / f"{name}.yaml"))
+        except RedoubtError as error:
+            yield Finding("results", f"studies/{name}.yaml", "bad", error.what)
+            continue
+        for kind, top, file, again in (
+            ("weights", "checkpoints", "/record.json", "redoubt train"),
+            ("results", "results", ".json", "redoubt attack"),
+        ):
+            wanted = {f"{top}/{v.path}/seed{s}{file}": v for v in variants for s in v.seeds}
+            here = {path for path in wanted if (root / path).is_file()}
+            for path in sorted(wanted.keys() - here) if here else ():
+                why = f"missing beside {len(here)} finished ones: {again} {wanted[path].path}"
+                yield Finding(kind, path, "absent", why)
+
+
+def _chosen(root: Path) -> list[str]:
+    try:
+        return list(load_config(root / "config.yaml").studies)
+    except RedoubtError:  # every other command says so
+        return []
 
 
 def challenged(root: Path) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from redoubt.cli.options import Device, Root, RunPath, Seeds, StudyName, Threads, device_of, seeds_of
+from redoubt.cli.options import Again, Device, Root, RunPath, Seeds, StudyName, Threads, device_of, seeds_of
 
 app = typer.Typer()
 
@@ -19,51 +19,65 @@ def prepare(
     """Fetch, check, split: one array file a split under data/STUDY."""
     from redoubt import data
     from redoubt.config import load_config, load_study
+    from redoubt.workflow import locks
 
     spec = load_study(root / "studies" / f"{study}.yaml").data
     source = mirror or load_config(root / "config.yaml").mirror
-    data.prepare(
-        spec.name,
-        root / "data" / study,
-        mirror=source,
-        validation=spec.validation,
-        test=spec.test,
-        train=spec.train,
-        image_size=spec.image_size,
-    )
+    with locks.held(root, f"prepare/{study}"):
+        data.prepare(
+            spec.name,
+            root / "data" / study,
+            mirror=source,
+            validation=spec.validation,
+            test=spec.test,
+            train=spec.train,
+            image_size=spec.image_size,
+        )
 
 
 @app.command()
 def train(
-    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+    run: RunPath,
+    root: Root = Path(),
+    threads: Threads = 1,
+    device: Device = "auto",
+    seed: Seeds = None,
+    again: Again = False,
 ) -> None:
-    """Train every seed of a variant: best and last weights and a record each."""
+    """Train every seed of a variant: best and last weights and a record each; what is finished is left as it is."""
     from redoubt import data
     from redoubt.config import find_run
     from redoubt.config.load import mirror_of
-    from redoubt.training.adoption import training_of
+    from redoubt.workflow import locks, units
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
     dataset = data.load(root / "data" / study.name)
     for s in seeds_of(variant, seed):
-        training_of(root, variant.run(s), dataset, where, mirror_of(root)).train()
+        with locks.of_all(root, units.training(variant.run(s))):
+            units.train(root, variant.run(s), dataset, where, mirror_of(root), again=again)
 
 
 @app.command()
 def attack(
-    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+    run: RunPath,
+    root: Root = Path(),
+    threads: Threads = 1,
+    device: Device = "auto",
+    seed: Seeds = None,
+    again: Again = False,
 ) -> None:
-    """Attack every seed of a variant with its study's suite: one result record each."""
+    """Attack every seed of a variant with its study's suite: one result record each, unless it is there."""
     from redoubt import data
     from redoubt.config import find_run
-    from redoubt.evaluation.evaluator import attack_run
+    from redoubt.workflow import locks, units
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
     dataset = data.load(root / "data" / study.name)
     for s in seeds_of(variant, seed):
-        attack_run(root, study, variant.run(s), dataset, where)
+        with locks.held(root, units.attack(variant.run(s))):
+            units.evaluate(root, study, variant.run(s), dataset, where, again=again)
 
 
 @app.command()
@@ -93,9 +107,10 @@ def pack(
     weights: Annotated[bool, typer.Option(help="checkpoints and resume files too")] = False,
 ) -> None:
     """What of a study has to travel, in parts below 60 MiB with their hashes."""
-    from redoubt.workflow import archive
+    from redoubt.workflow import archive, locks
 
-    print(archive.pack(root, study, out, weights=weights))
+    with locks.held(root, f"pack/{study}"):
+        print(archive.pack(root, study, out, weights=weights))
 
 
 @app.command()

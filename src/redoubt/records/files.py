@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         RedoubtError: the folder cannot be written or the disk is full; what lay there before is untouched.
     """
-    write_whole(path, _text(content))
+    write_whole(path, _text(content), lasting=True)
 
 
 def _text(content: Any) -> bytes:
@@ -37,7 +39,7 @@ def _text(content: Any) -> bytes:
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
     """Writes a record that carries the hash of its own content, as `write_json` does."""
-    write_whole(path, sealed(content))
+    write_whole(path, sealed(content), lasting=True)
 
 
 def sealed(content: dict[str, Any]) -> bytes:
@@ -67,20 +69,36 @@ def read_record(path: Path, made_by: str) -> dict[str, Any]:
     return content
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes bytes beside the target and renames, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.partial")
+def write_whole(path: Path, content: bytes, lasting: bool = False) -> None:
+    """Writes bytes beside the target and renames, so that a reader never sees half a file.
+
+    Several processes may write one target: each has a name of its own beside it, and the last rename stands.
+
+    Args:
+        lasting: the bytes are on the disk before the name is theirs, so that a loss of power leaves the old file or
+            the new one; 8 ms here, for what takes long to make.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(content)
+        if lasting:
+            to_disk(beside)
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
+        with suppress(OSError):  # what matters is why it could not be written
+            beside.unlink(missing_ok=True)
         raise RedoubtError(
             f"cannot write: {error.strerror}",
             file=path,
             hint="free some space or choose a folder that can be written",
         ) from error
+
+
+def to_disk(path: Path) -> None:
+    """Returns when the bytes of a file are on the disk."""
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
 
 
 def read_json(path: Path, made_by: str) -> Any:

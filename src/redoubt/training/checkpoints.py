@@ -180,7 +180,7 @@ class Checkpoints:
         described = {"run": json.dumps(self._belongs(), sort_keys=True)}
         for which, tensors in weights.items():
             plain = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
-            write_whole(self.path(which), safetensors.torch.save(plain, described))
+            write_whole(self.path(which), safetensors.torch.save(plain, described), lasting=True)
         files = {self.path(which).name: sha256(self.path(which)) for which in weights}
         write_record(self.record_file, {**record, "fingerprint": self.fingerprint, "files": files})
         (self.folder / "resume.pt").unlink(missing_ok=True)
