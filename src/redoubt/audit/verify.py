@@ -142,7 +142,7 @@ def missing(root: Path) -> Iterator[Finding]:
             yield Finding("results", f"studies/{name}.yaml", "bad", error.what)
             continue
         for kind, top, file, again in (
-            ("weights", "checkpoints", "/record.json", "redoubt train"),
+            ("weights", "checkpoints", "/record.json", "dvc pull, or redoubt train"),
             ("results", "results", ".json", "redoubt attack"),
         ):
             wanted = {f"{top}/{v.path}/seed{s}{file}": v for v in variants for s in v.seeds}

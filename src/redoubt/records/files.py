@@ -1,9 +1,11 @@
 """Whole files and their hashes: written beside the target and renamed, read back only if no bit is another."""
 
+import glob
 import hashlib
 import json
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from redoubt.errors import RedoubtError
 
 END = b"\n}\n"  # of a record
+LARGE = 2**20  # bytes; what is left of a smaller file does no harm
+ABANDONED_S = 3600  # no write takes so long
 
 
 def sha256(path: Path) -> str:
@@ -81,6 +85,8 @@ def write_whole(path: Path, content: bytes, lasting: bool = False) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if lasting or len(content) > LARGE:
+            _sweep(path)
         beside.write_bytes(content)
         if lasting:
             to_disk(beside)
@@ -93,6 +99,14 @@ def write_whole(path: Path, content: bytes, lasting: bool = False) -> None:
             file=path,
             hint="free some space or choose a folder that can be written",
         ) from error
+
+
+def _sweep(path: Path) -> None:
+    """Removes what killed writers of a file left beside it long ago."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                left.unlink()
 
 
 def to_disk(path: Path) -> None:

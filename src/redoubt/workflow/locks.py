@@ -15,16 +15,18 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from redoubt.errors import RedoubtError
-from redoubt.progress import console
+from redoubt.progress import console, journal
 from redoubt.records.files import write_whole
 
-FOLDER = ".redoubt/locks"
+FOLDER = ".redoubt/work"
 _CARDS: list[FileLock] = []  # taken by this process: a lock ends when nothing refers to it
 
 
 @contextmanager
 def held(root: Path, what: str, wait: float = math.inf) -> Iterator[bool]:
     """Inside, no other process does the same work in the same project.
+
+    What is said inside is also appended to a log beside the lock: Snakemake empties its own at every attempt.
 
     Args:
         root: of the project.
@@ -54,7 +56,8 @@ def held(root: Path, what: str, wait: float = math.inf) -> Iterator[bool]:
     said = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "command": sys.argv[1:]}
     write_whole(holder, json.dumps(said).encode())
     try:
-        yield True
+        with journal(path.with_suffix(".log"), f"{now} process {said['pid']} on {said['host']}"):
+            yield True
     finally:
         holder.unlink(missing_ok=True)
         lock.release()

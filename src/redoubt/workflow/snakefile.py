@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from redoubt import data
 from redoubt.config import Run, Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
 from redoubt.config.schema import Study
@@ -67,9 +68,9 @@ class Dag:
             RedoubtError: names the first damaged file, and what brings it back.
         """
         for study in self.depth:
-            record = self._root / "data" / study / "record.json"
-            if record.is_file():
-                read_record(record, f"redoubt prepare {study}")
+            images = self._root / "data" / study
+            if (images / "record.json").is_file():
+                data.load(images, verify=False)
         for v in self.variants.values():
             for seed, result in zip(v.seeds, self.results(v.path), strict=True):
                 self._sound_weights(v.run(seed), self._root / result)
