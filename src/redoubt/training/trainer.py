@@ -159,7 +159,7 @@ class Trainer:
                     f"{seconds * (self.t.epochs - epoch - 1):.0f} s left"
                 )
                 late = epoch + 1 < self.t.epochs and time.time() + time.perf_counter() - began > until
-                if self.group.first(lambda late=late: late):
+                if self.group.first(lambda late=late: late):  # type: ignore[misc]
                     return False
         self._write(state, started)
         self.group.wait()
