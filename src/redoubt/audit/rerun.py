@@ -14,7 +14,7 @@ from typing import Any
 
 from redoubt import data
 from redoubt.audit import differences
-from redoubt.config import Run, Study, Variant, attacks_of, find_run
+from redoubt.config import Run, Study, Variant, attacks_of, find_run, radius
 from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run
@@ -52,8 +52,9 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
     for r in needed:
         training_of(where, r, dataset, device, mirror_of(root)).train()
-    for s in seeds:
-        attack_run(where, study, variant.run(s), dataset, device)
+    with radius.meant(study):
+        for s in seeds:
+            attack_run(where, study, variant.run(s), dataset, device)
     audited = {s: results.read(path_of(where, variant.run(s))) for s in seeds}
     anew = {path: weights_record(where, r) for path, r in zip(trained, needed, strict=True)}
     found = compare(recorded, audited, trained, anew)

@@ -7,6 +7,7 @@ from typing import Any
 from redoubt.audit import differences
 from redoubt.config import attacks_of, load_study, resolve
 from redoubt.config.fingerprints import attack_modules, training_modules
+from redoubt.config.load import study_file
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records.files import digest
@@ -50,7 +51,7 @@ def _aged(root: Path, record: dict[str, Any], evaluation) -> list[str]:
 
 @functools.cache
 def _study(root: Path, name: str) -> tuple[Any, dict[str, Any]]:
-    study = load_study(root / "studies" / f"{name}.yaml")
+    study = load_study(study_file(root, name))
     return study, {v.name: v for v in resolve(study)}
 
 

@@ -19,8 +19,9 @@ def prepare(
     """Fetch, check, split: one array file a split under data/STUDY."""
     from redoubt import data
     from redoubt.config import load_config, load_study
+    from redoubt.config.load import study_file
 
-    spec = load_study(root / "studies" / f"{study}.yaml").data
+    spec = load_study(study_file(root, study)).data
     source = mirror or load_config(root / "config.yaml").mirror
     data.prepare(
         spec.name,
@@ -56,14 +57,15 @@ def attack(
 ) -> None:
     """Attack every seed of a variant with its study's suite: one result record each."""
     from redoubt import data
-    from redoubt.config import find_run
+    from redoubt.config import find_run, radius
     from redoubt.evaluation.evaluator import attack_run
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
     dataset = data.load(root / "data" / study.name)
-    for s in seeds_of(variant, seed):
-        attack_run(root, study, variant.run(s), dataset, where)
+    with radius.meant(study):
+        for s in seeds_of(variant, seed):
+            attack_run(root, study, variant.run(s), dataset, where)
 
 
 @app.command()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from redoubt import data
 from redoubt.audit import staleness
-from redoubt.config import Run, Study, Variant, attacks_of, load_study, resolve
-from redoubt.config.load import mirror_of
+from redoubt.config import Run, Study, Variant, attacks_of, load_study, radius, resolve
+from redoubt.config.load import mirror_of, study_file
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import partial
 from redoubt.evaluation.evaluator import Evaluator
@@ -52,7 +52,7 @@ class Recorder:
     def __init__(self, root: Path, study: str, device: str, until: float, mirror: Path | None = None):
         self.root, self.device, self.until = root, device, until
         self.mirror = mirror or mirror_of(root)
-        self.study: Study = load_study(root / "studies" / f"{study}.yaml")
+        self.study: Study = load_study(study_file(root, study))
         self.variants: dict[str, Variant] = {v.name: v for v in resolve(self.study)}
         self.failed: dict[str, str] = {}
         self.worked = False
@@ -216,6 +216,7 @@ def record(
         if out and archive.left(root, study, weights):
             archive.pack(root, study, out, weights=weights)
 
-    complete = recorder.work(data.load(images), keep)
+    with radius.meant(recorder.study):
+        complete = recorder.work(data.load(images), keep)
     keep(weights)
     return complete
