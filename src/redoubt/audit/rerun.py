@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from redoubt import data
 from redoubt.audit import differences
 from redoubt.config import Run, Study, Variant, attacks_of, find_run, radius
+from redoubt.config.images import images_of
 from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run
@@ -45,7 +45,7 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     recorded = {s: results.read(_result(root, variant.run(s)), challenged=False) for s in seeds}
     needed = needs(study, variant, seeds)
     trained = {r.path: weights_record(root, r) for r in needed}
-    dataset = data.load(root / "data" / study.name)
+    dataset = images_of(root, study)
     where = folder(root, run)
     _clear(where)
     (where / "studies").mkdir(parents=True, exist_ok=True)

@@ -39,15 +39,18 @@ def train(
     run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
 ) -> None:
     """Train every seed of a variant: best and last weights and a record each."""
-    from redoubt import data
     from redoubt.config import find_run
+    from redoubt.config.images import images_of
     from redoubt.config.load import mirror_of
     from redoubt.training.adoption import training_of
+    from redoubt.workflow.rehearsal import rehearse
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
-    for s in seeds_of(variant, seed):
+    dataset = images_of(root, study)
+    seeds = seeds_of(variant, seed)
+    rehearse(root, study, variant)
+    for s in seeds:
         training_of(root, variant.run(s), dataset, where, mirror_of(root)).train()
 
 
@@ -56,13 +59,13 @@ def attack(
     run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
 ) -> None:
     """Attack every seed of a variant with its study's suite: one result record each."""
-    from redoubt import data
     from redoubt.config import find_run, radius
+    from redoubt.config.images import images_of
     from redoubt.evaluation.evaluator import attack_run
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
+    dataset = images_of(root, study)
     with radius.meant(study):
         for s in seeds_of(variant, seed):
             attack_run(root, study, variant.run(s), dataset, where)
