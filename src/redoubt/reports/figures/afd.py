@@ -1,6 +1,5 @@
 """Figures of notebooks/afd.py."""
 
-import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
@@ -8,8 +7,8 @@ from matplotlib.figure import Figure
 from redoubt import attacks
 from redoubt.models.features import embed, separation
 from redoubt.reports.figures.cost import epochs
-from redoubt.reports.figures.evidence import Evidence
-from redoubt.reports.figures.shapes import bars, lines
+from redoubt.reports.figures.evidence import Evidence, interval
+from redoubt.reports.figures.shapes import intervals, lines
 from redoubt.reports.figures.style import MARKERS, Picture
 from redoubt.reports.figures.uiat import ablation, sensitivity
 
@@ -22,9 +21,7 @@ def afd_gap(e: Evidence) -> Picture:
     runs = e.variants(*FINE_TUNED, "arrest/rgkd*", "arrest/*only*")
     history = e.history(runs)
     history = history.dropna(subset=["feature_gap"])
-    figure = lines(
-        history, "epoch", "feature_gap", ("epoch", "feature gap (largest difference)"), markers=False
-    )
+    figure = lines(history, "epoch", "feature_gap", ("epoch", "feature gap (largest difference)"))
     caption = (
         "Mean over training images of the largest difference between the natural network's feature of an image and the "
         "fine-tuned network's feature of its adversarial example (for AFD the intrinsic feature): "
@@ -93,21 +90,19 @@ def afd_embedding(e: Evidence) -> Picture:
 def afd_branches(e: Evidence) -> Picture:
     """Accuracy of z1 and z2 on natural and adversarial test images."""
     model, x, x_adv, y = attacked(e, IMAGES)
-    rows = []
+    names = {"intrinsic (z1)": model, "confused (z2)": model.confused}
+    images = {"natural": x, "PGD-20": x_adv}
     with torch.no_grad():
-        for images, z in (("natural", x), ("PGD-20", x_adv)):
-            for branch, logits in (("intrinsic (z1)", model(z)), ("confused (z2)", model.confused(z))):
-                share = 100 * (logits.argmax(1) == y).float().mean().item()
-                rows.append({"images": images, "branch": branch, "accuracy": share})
-    frame = pd.DataFrame(rows)
-    figure = bars(frame, "images", "accuracy", "branch", ("", "accuracy (%)"), width=4)
+        cells = [[interval([(f(z).argmax(1) == y).numpy()]) for z in images.values()] for f in names.values()]
+    figure = intervals(list(images), list(names), cells)
     caption = (
         "Accuracy of the prediction from intrinsic features, which is deployed, and from confused "
         "ones, on natural test images "
-        f"and on PGD-20 images of the deployed network; study {e.study}, n = {len(y)} test images, 1 training seed."
+        f"and on PGD-20 images of the deployed network; study {e.study}, n = {len(y)} test images, 1 training "
+        "seed. Bars are Wilson's 95 % intervals."
     )
-    on = frame.set_index(["images", "branch"])["accuracy"]["PGD-20"]
-    found = f"under PGD-20 intrinsic features are right on {on.iloc[0]:.1f} % and confused ones on {on.iloc[1]:.1f} %"
+    on = [row[1].value for row in cells]
+    found = f"under PGD-20 intrinsic features are right on {on[0]:.1f} % and confused ones on {on[1]:.1f} %"
     return Picture(figure, caption, f"{found} (one seed).")
 
 
@@ -120,7 +115,7 @@ def afd_branches_by_epoch(e: Evidence) -> Picture:
     history["branch"] = history["branch"].map(
         {"accuracy_z1": "intrinsic (z1)", "accuracy_z2": "confused (z2)"}
     )
-    figure = lines(history, "epoch", "accuracy", ("epoch", "accuracy (%)"), hue="branch", markers=False)
+    figure = lines(history, "epoch", "accuracy", ("epoch", "accuracy (%)"), hue="branch")
     caption = (
         "Accuracy from intrinsic and from confused features on adversarial training images, averaged "
         "over each epoch; band "

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from redoubt.reports.figures.evidence import Evidence
-from redoubt.reports.figures.shapes import called
 from redoubt.reports.figures.style import Picture
+from redoubt.reports.names import attack
 from redoubt.reports.published import Attacked, attacked, of_images, truth
 
 WIDTH = 3.4  # inches of a network's panel
@@ -55,7 +55,7 @@ def _panel(axes: Axes, record: dict[str, Any], rows: list[Attacked]) -> None:
         if (gap := above(record, a)) is not None:
             words, at_point = f"{gap:+.1f}", (a.robust, i)
             axes.annotate(words, at_point, xytext=(7, 0), textcoords="offset points", va="center", fontsize=7)
-    axes.set_yticks(range(len(rows)), [called(a.name) for a in rows])
+    axes.set_yticks(range(len(rows)), [attack(a.name) for a in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.15)
     axes.set_xlabel("accuracy (%)")
@@ -77,5 +77,5 @@ def _found(run: str, record: dict[str, Any], rows: list[Attacked]) -> str:
     alone = [a for a in rows[1:-1] if above(record, a) is not None]
     if alone:
         weakest = max(alone, key=lambda a: a.robust)
-        said += f"; {called(weakest.name)} stops highest, {above(record, weakest):+.1f} points"
+        said += f"; {attack(weakest.name)} stops highest, {above(record, weakest):+.1f} points"
     return said + "."
