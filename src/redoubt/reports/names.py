@@ -10,7 +10,7 @@ DEFENSES = {
     "standard": "standard", "pgd_at": "PGD-AT", "trades": "TRADES", "mart": "MART", "uiat": "UIAT", "cure": "CURE",
     "cure_eff": "CURE_Eff", "afd": "AFD", "atop": "AToP", "pssr": "PSSR", "fgsm_rs": "FGSM-RS", "n_fgsm": "N-FGSM",
     "vaft": "vAFT", "arrest": "ARREST", "afkd": "AFKD", "rift": "RiFT", "purifier": "purifier",
-    "atop_transfer": "AToP, other net",
+    "atop_transfer": "AToP, other classifier",
 }  # fmt: skip
 # The papers that are judged, in the order of the pages.
 PAPERS = {

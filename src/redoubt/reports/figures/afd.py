@@ -1,15 +1,15 @@
 """Figures of notebooks/afd.py."""
 
-import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
 from redoubt import attacks
 from redoubt.models.features import embed, separation
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cost import epochs
 from redoubt.reports.figures.evidence import Evidence, interval
 from redoubt.reports.figures.shapes import intervals, lines
-from redoubt.reports.figures.style import MARKERS, Picture
+from redoubt.reports.figures.style import COLORS, MARKERS, Picture
 from redoubt.reports.figures.uiat import ablation, sensitivity
 
 FINE_TUNED = ("vaft/main", "arrest/main", "afkd/main", "rift/main", "afd/main")
@@ -21,7 +21,7 @@ def afd_gap(e: Evidence) -> Picture:
     runs = e.variants(*FINE_TUNED, "arrest/rgkd*", "arrest/*only*")
     history = e.history(runs)
     history = history.dropna(subset=["feature_gap"])
-    figure = lines(history, "epoch", "feature_gap", ("epoch", "feature gap (largest difference)"))
+    figure = lines(history, "epoch", "feature_gap", ("epoch", "feature gap"))
     caption = (
         "Mean over training images of the largest difference between the natural network's feature of an image and the "
         "fine-tuned network's feature of its adversarial example (for AFD the intrinsic feature): "
@@ -64,13 +64,14 @@ def afd_embedding(e: Evidence) -> Picture:
         views = {"before": f, "intrinsic (D1)": model.D1(f), "confused (D2)": model.D2(f)}
     labels = y.numpy()
     figure = Figure(figsize=(9, 3.1), layout="constrained")
-    palette, found = sns.color_palette("colorblind", 10), {}
+    found = {}
     for axes, (name, features) in zip(figure.subplots(1, 3), views.items(), strict=True):
         found[name] = separation(features.numpy(), labels)
         flat = embed(features.numpy())
         for c in sorted(set(labels.tolist()))[:10]:
             axes.plot(
-                *flat[labels == c].T, MARKERS[c % len(MARKERS)], color=palette[c % 10], ms=3.5, mew=0, label=str(c)
+                *flat[labels == c].T, MARKERS[c % len(MARKERS)], color=COLORS[c % len(COLORS)], ms=3.5, mew=0,
+                label=str(c),
             )  # fmt: skip
         axes.set_title(name)
         axes.set_xticks([])
@@ -143,3 +144,8 @@ def afd_cost(e: Evidence) -> Picture:
     ratio = of("afd/main") / of("vaft/main")
     found = f"an epoch of AFD takes {ratio:.2f} times as long as vAFT's, roughly."
     return Picture(picture.figure, picture.caption, found)
+
+
+def afd_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "AFD")

@@ -1,6 +1,7 @@
 """Figures of notebooks/atop.py."""
 
 from redoubt.reports.figures.atop_pixels import atop_pixels
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.protocols import by_knowledge, faced
 from redoubt.reports.figures.shapes import curves, dots
@@ -126,3 +127,8 @@ def atop_transfer_figure(e: Evidence) -> Picture:
 def atop_sensitivity(e: Evidence) -> Picture:
     """Weight of the classification term."""
     return sensitivity(e, "atop/main", {"lam": "weight of the classification"})
+
+
+def atop_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "AToP")

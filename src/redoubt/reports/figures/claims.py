@@ -27,7 +27,7 @@ MEASURES = {
 }  # fmt: skip
 ROW = 0.19  # inches of a comparison
 GAP = 4  # rows between two papers, for a title and an axis
-WIDTHS = (3.3, 2.2, 1.5)  # inches of words, drawing and numbers
+WIDTHS = (3.4, 2.2, 1.8)  # inches of words, drawing and numbers
 LETTERS = 84  # of a claim's words
 MARKERS = {"good": "o", "even": "s", "bad": "X"}  # an outcome is read without color too
 

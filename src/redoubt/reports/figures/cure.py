@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cure_inside import cure_cka, cure_gradients_at_the_end, cure_smallest
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.overview import here
@@ -43,7 +44,7 @@ def cure_tradeoff(e: Evidence) -> Picture:
     rows = e.rows(runs, ["clean", "worst"])
     means = rows.groupby(["run", "name"], sort=False)["accuracy"].mean().unstack()
     cross = [{"called": label(r), "x": here(e, r, "clean"), "y": here(e, r, "worst")} for r in runs]
-    figure = scatter(pd.DataFrame(cross), ("natural accuracy (%)", "accuracy in the worst case (%)"))
+    figure = scatter(pd.DataFrame(cross), ("natural accuracy (%)", "worst case (%)"))
     equal_ratio(figure.axes[0])
     ratio = pd.Series({label(str(run)): nrr(m["clean"], m["worst"]) for run, m in means.iterrows()})
     caption = (
@@ -182,3 +183,8 @@ def mean_of(rows: pd.DataFrame) -> Interval | None:
         return None
     ci = paired_statistic(lambda *shares: sum(shares) / len(shares), *families, draws=500)
     return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+
+
+def cure_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "CURE")

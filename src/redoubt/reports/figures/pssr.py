@@ -6,12 +6,12 @@ import torch
 from redoubt import attacks
 from redoubt.defenses.pixel_surgery import rule_of
 from redoubt.reports.analysis.decomposition import decompose
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.protocols import by_knowledge
 from redoubt.reports.figures.shapes import dots_by_attack, intervals, pixels, strip
 from redoubt.reports.figures.style import Picture
 from redoubt.reports.figures.uiat import ablation
-from redoubt.reports.names import attack as attack_called
 from redoubt.statistics.intervals import Interval, wilson
 
 PROTOCOLS = (
@@ -21,6 +21,7 @@ PROTOCOLS = (
 )  # fmt: skip
 SHOWN = 4
 IMAGES = 200
+CALLED = {"natural": "natural", "pgd": "PGD", "cw_pgd": "C&W", "stadv": "StAdv"}
 SPATIAL = 0.05  # bound of stAdv's flow, that of AToP's protocol
 
 
@@ -113,7 +114,7 @@ def pssr_decomposition(e: Evidence) -> Picture:
     frame = pd.DataFrame(found["accuracy"]).set_index(["part", "attack"])["accuracy"]
     parts, on = list(frame.index.unique("part")), list(images)
     cells = [[share(frame[part, name], len(y)) for name in on] for part in parts]
-    figure = intervals([attack_called(a) for a in on], [p.replace("_", " ") for p in parts], cells)
+    figure = intervals([CALLED[a] for a in on], [p.replace("_", " ") for p in parts], cells)
     caption = (
         "Accuracy of the classifier alone on the whole image, its salient part, its trivial part, "
         "and as many random pixels "
@@ -142,3 +143,8 @@ def share(accuracy: float, n: int) -> Interval:
 def pssr_components(e: Evidence) -> Picture:
     """Every variant of PSSR."""
     return ablation(e, e.variants("pssr/*"), "pssr/main", "PSSR with one module or choice changed")
+
+
+def pssr_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "PSSR")

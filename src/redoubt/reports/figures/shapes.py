@@ -1,6 +1,7 @@
 """The few kinds of drawing that the exhibits are made of."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,9 @@ LEGEND = {
 LETTERS = 13  # of a legend an inch, beside some six for a marker and its gaps
 
 
+Cells = Sequence[Sequence[Interval | None]]  # for each of the series an interval a row
+
+
 def dots(evidence: Evidence, runs: list[str], attacks: list[str], names: list[str] | None = None) -> Figure:
     """A row a variant, a marker an attack: accuracy with its 95 % interval."""
     cells = [[evidence.accuracy(run, a) for run in runs] for a in attacks]
@@ -38,7 +42,7 @@ def dots_by_attack(
     return intervals([attack(a) for a in attacks], names or [label(r) for r in runs], cells)
 
 
-def intervals(rows: list[str], series: list[str], cells: list[list[Interval | None]]) -> Figure:
+def intervals(rows: list[str], series: list[str], cells: Cells) -> Figure:
     """Values with their intervals.
 
     Args:
@@ -54,7 +58,7 @@ def intervals(rows: list[str], series: list[str], cells: list[list[Interval | No
     return figure
 
 
-def draw_rows(axes: Axes, rows: list[str], series: list[tuple[str, Look, list[Interval | None]]]) -> None:
+def draw_rows(axes: Axes, rows: list[str], series: list[tuple[str, Look, Sequence[Interval | None]]]) -> None:
     """A row each, a marker with its interval a series beside the others; accuracies from 0 to 100 percent."""
     apart = 0.75 / max(3, len(series))
     for i, (name, look, found) in enumerate(series):
@@ -88,7 +92,10 @@ def legend_above(axes: Axes, width: float) -> None:
     handles, names = axes.get_legend_handles_labels()
     widest = max((len(n) for n in names), default=0) + 6
     columns = max(1, min(len(names), int(LETTERS * width / widest)))
-    axes.legend(handles, names, bbox_to_anchor=(0, 1), ncols=columns, **LEGEND)
+    axes.legend(
+        handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.3, fontsize="small",
+        columnspacing=1.2, handletextpad=0.5,
+    )  # fmt: skip
 
 
 def facets(names: list[str], share_x: bool = True) -> tuple[Figure, list[Axes]]:
@@ -115,8 +122,10 @@ def finish(figure: Figure, cells: list[Axes], labels: tuple[str, str]) -> Figure
         fontsize="small",
         columnspacing=1.2,
     )
-    for axes in cells:
-        axes.set_xlabel(labels[0])
+    if len(cells) > 1:
+        figure.supxlabel(labels[0], fontsize="medium")
+    else:
+        cells[0].set_xlabel(labels[0])
     cells[0].set_ylabel(labels[1])
     sns.despine(figure)
     return figure
@@ -180,7 +189,7 @@ def bars(frame: pd.DataFrame, x: str, y: str, hue: str, labels: tuple[str, str],
     known = looks(frame[hue])
     sns.barplot(
         frame, x=x, y=y, hue=hue, palette={n: look.color for n, look in known}, ax=axes, errorbar=("pi", 100),
-        err_kws={"lw": 1},
+        legend=False, err_kws={"lw": 1},
     )  # fmt: skip
     for container, hatch, name in zip(axes.containers, itertools.cycle(HATCHES), dict(known), strict=False):
         container.set_label(name)

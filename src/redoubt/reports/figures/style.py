@@ -29,10 +29,7 @@ COLORS = (
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#7b3294", "#949494", "#8a8500", "#56b4e9",
 )  # fmt: skip
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
-ORDER = (
-    "PGD-AT", "TRADES", "UIAT", "CURE", "AFD", "AToP", "PSSR", "standard", "MART", "CURE_Eff", "FGSM-RS", "N-FGSM",
-    "vAFT", "ARREST", "AFKD", "RiFT", "AToP, other net", "purifier",
-)  # fmt: skip
+ORDER = ("PGD-AT", "TRADES", "UIAT", "CURE", "AFD", "AToP", "PSSR", "standard", "MART", "CURE_Eff")
 SEQUENTIAL = "viridis"  # monotone in grey, and the same for every kind of colour vision
 
 
@@ -83,8 +80,8 @@ class Look:
 def looks(names: Iterable[str]) -> list[tuple[str, Look]]:
     """Each name once, in its order, with its look.
 
-    A defense looks the same in every figure, others take what is free. No two of the first hundred places share color
-    and dash, or color and marker.
+    The defenses of ORDER look the same in every figure, others take what is free. Up to ten names have ten colors; no
+    two of a hundred share color and dash, or color and marker.
     """
     names = list(dict.fromkeys(names))
     place = {n: ORDER.index(n) for n in names if n in ORDER}

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from redoubt.records.packed_booleans import unpack
 from redoubt.reports import names
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cost import epochs
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.overview import overfitted
@@ -83,7 +85,7 @@ def robust_curves(e: Evidence, runs: list[str]) -> Picture:
     """Robust validation accuracy by epoch, and how much of the best epoch's is lost at the last."""
     history = e.history(runs)
     history["robust"] *= 100
-    figure = lines(history, "epoch", "robust", ("epoch", "validation accuracy under PGD (%)"))
+    figure = lines(history, "epoch", "robust", ("epoch", "accuracy under PGD (%)"))
     caption = (
         "Validation accuracy under PGD by epoch: mean over seeds, band from the lowest to the highest; study "
         f"{e.study}, {e.seeds(runs)}."
@@ -171,13 +173,14 @@ def sweep_of(e: Evidence, base: str, params: dict[str, str], only: str) -> pd.Da
 def sensitivity(e: Evidence, base: str, params: dict[str, str]) -> Picture:
     """Accuracy by the value of each parameter, the others as in the base."""
     frame = sweep_of(e, base, params, f"{base.split('/')[0]}/*")
-    figure = curves(frame, ("value", "accuracy (%)"), col="param", share_x=False, joined=False)
+    figure = curves(frame, ("", "accuracy (%)"), col="param", share_x=False, joined=False)
     for axes in figure.axes:
         param = next(p for p, name in params.items() if name == axes.get_title())
         axes.axvline(e.param(base, param), color="0.4", lw=1, ls=":")
         values = frame.loc[frame["param"] == axes.get_title(), "x"]
         axes.set_xlim(values.min() - 0.08 * np.ptp(values), values.max() + 0.08 * np.ptp(values))
     for axes in figure.axes:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(axes.get_title())
         axes.set_title("")
     runs = e.variants(f"{base.split('/')[0]}/*")
@@ -208,3 +211,8 @@ def uiat_cost(e: Evidence) -> Picture:
     return epochs(
         e, e.variants("pgd_at/main", "trades/main", "uiat/main", "uiat/iat", "uiat/one_off", "*/uiat")
     )
+
+
+def uiat_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "UIAT")
