@@ -99,12 +99,12 @@ def legend_above(axes: Axes, width: float) -> None:
 
 
 def facets(names: list[str], share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """One drawing for each name beside the others, of one height scale; a single one has no title."""
+    """One drawing for each name beside the others, of one height scale."""
     width = 4.6 if len(names) == 1 else 3.3
     figure = Figure(figsize=(width * len(names), 3.1), layout="constrained")
     found = list(figure.subplots(1, len(names), squeeze=False, sharey=True, sharex=share_x)[0])
     for axes, name in zip(found, names, strict=True):
-        axes.set_title(name if len(names) > 1 else "", pad=4)
+        axes.set_title(name, pad=4)
     return figure, found
 
 
