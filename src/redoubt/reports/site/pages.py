@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, se
 from markupsafe import Markup
 
 from redoubt.claims.fidelity import effect
+from redoubt.reports.names import attack
 from redoubt.reports.site import home, runs, search, verdicts
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import Links, anchor, flat, numeric, to
@@ -108,5 +109,5 @@ def _tables(evidence: Evidence, links: Links) -> Iterator[dict[str, Any]]:
                 "part": part,
                 "parts": [to(name(p)) for p in range(1, parts + 1)],
                 "cells": cells,
-                "columns": [(c, numeric(cells, i)) for i, c in enumerate(t["header"])],
+                "columns": [(attack(c), numeric(cells, i)) for i, c in enumerate(t["header"])],
             }
