@@ -57,7 +57,7 @@ def _defense(study: str, defense: str, tidy: pd.DataFrame, n: int) -> dict[str, 
     for kind in ("clean", "worst"):
         group = rows[rows["name"] == kind]
         found[kind] = {
-            "text": percent(group) + fewer(group, n),
+            "text": percent(group) + fewer(group, n, rows["seed"].nunique()),
             "at": round(100 * _mean(group), 2),
             "href": to(page, anchor("attack", kind)),
         }
