@@ -120,6 +120,7 @@ class Paper(Strict):
     protocol: dict[Literal[PROTOCOL], str] = Field(  # type: ignore[valid-type]
         default_factory=dict, description="of its main numbers, each with its source; what no source tells is left out"
     )
+    headline: str | None = Field(None, description="id of the claim that stands for the paper in one sentence")
     claims: tuple[Claim, ...] = Field(description="every claim")
 
 
@@ -145,6 +146,8 @@ def load(path: Path) -> Paper:
             raise RedoubtError("two claims have this id", file=path, key=f"claims.{name}.id", value=claim.id)
         seen[claim.id] = None
         _known(claim, path)
+    if content.get("headline") is not None:
+        _one_of(content["headline"], list(seen), "claim", path, "headline")
     return parse(Paper, content, path)
 
 
