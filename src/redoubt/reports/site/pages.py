@@ -90,6 +90,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield write("paper.html", paper.page, paper=paper, methods=evidence.methods)
         if paper.waiting or paper.context:
             yield write("rest.html", paper.rest, paper=paper)
+    yield write("review.html", "site/review.html")
     yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
     for table in tables:
         yield write("table.html", table["page"], table=table)

@@ -103,8 +103,8 @@ def turns(claim: dict[str, Any]) -> str:
         return f"It would fail with one of these wholly outside: {'; '.join(map(_needed, parts))}."
     said = f"It would hold with all of these wholly inside: {'; '.join(map(_needed, short))}."
     if failing := [c for c in parts if c["outcome"] == "direction fails"]:
-        said += f" It would no longer fail once {'the interval' if len(failing) == 1 else 'each interval'} of the "
-        said += f"{len(failing)} that failed reaches inside."
+        which = "the interval that failed" if len(failing) == 1 else f"each of the {len(failing)} that failed"
+        said += f" It would no longer fail once {which} reaches inside."
     return said
 
 
