@@ -19,9 +19,10 @@ def prepare(
     """Fetch, check, split: one array file a split under data/STUDY."""
     from redoubt import data
     from redoubt.config import load_config, load_study
+    from redoubt.config.load import study_file
     from redoubt.workflow import locks
 
-    spec = load_study(root / "studies" / f"{study}.yaml").data
+    spec = load_study(study_file(root, study)).data
     source = mirror or load_config(root / "config.yaml").mirror
     with locks.held(root, f"prepare/{study}"):
         data.prepare(
@@ -45,15 +46,18 @@ def train(
     again: Again = False,
 ) -> None:
     """Train every seed of a variant: best and last weights and a record each; what is finished is left as it is."""
-    from redoubt import data
     from redoubt.config import find_run
+    from redoubt.config.images import images_of
     from redoubt.config.load import mirror_of
     from redoubt.workflow import locks, units
+    from redoubt.workflow.rehearsal import rehearse
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
-    for s in seeds_of(variant, seed):
+    dataset = images_of(root, study)
+    seeds = seeds_of(variant, seed)
+    rehearse(root, study, variant)
+    for s in seeds:
         with locks.of_all(root, units.training(variant.run(s))):
             units.train(root, variant.run(s), dataset, where, mirror_of(root), again=again)
 
@@ -68,16 +72,17 @@ def attack(
     again: Again = False,
 ) -> None:
     """Attack every seed of a variant with its study's suite: one result record each, unless it is there."""
-    from redoubt import data
-    from redoubt.config import find_run
+    from redoubt.config import find_run, radius
+    from redoubt.config.images import images_of
     from redoubt.workflow import locks, units
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
-    for s in seeds_of(variant, seed):
-        with locks.held(root, units.attack(variant.run(s))):
-            units.evaluate(root, study, variant.run(s), dataset, where, again=again)
+    dataset = images_of(root, study)
+    with radius.meant(study):
+        for s in seeds_of(variant, seed):
+            with locks.held(root, units.attack(variant.run(s))):
+                units.evaluate(root, study, variant.run(s), dataset, where, again=again)
 
 
 @app.command()
@@ -121,3 +126,15 @@ def unpack(
     from redoubt.workflow import archive
 
     print(f"{len(archive.unpack(listing, root))} files")
+
+
+@app.command()
+def ship(
+    study: StudyName,
+    root: Root = Path(),
+    megabytes: Annotated[float, typer.Option(min=0, help="of weights in the remote, over all studies")] = 40,
+) -> None:
+    """Put the records of a study that has run, hashes and its main weights where the repository carries them."""
+    from redoubt.workflow import ship as s
+
+    print(s.ship(root, study, megabytes).summary())

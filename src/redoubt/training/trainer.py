@@ -5,10 +5,10 @@ from its last whole epoch and ends with the same bytes as one that was not.
 """
 
 import copy
+import functools
 import json
 import math
 import time
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -58,7 +58,7 @@ class Trainer:
         """How the passes run, and the mark of a training that runs so: as one that is gone on with did."""
 
         def marked(begun: dict | None = None) -> tuple[precision.Speed, str]:
-            gain = partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
+            gain = functools.partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
             speed = precision.resolve(
                 self.t,
                 self.device,
@@ -158,7 +158,8 @@ class Trainer:
                     f"clean {row['clean']:.3f}, robust {row['robust']:.3f}, {row['images_per_s']:.0f} images/s, "
                     f"{seconds * (self.t.epochs - epoch - 1):.0f} s left"
                 )
-                if epoch + 1 < self.t.epochs and self.group.first(partial(_late, began, until)):
+                late = epoch + 1 < self.t.epochs and time.time() + time.perf_counter() - began > until
+                if self.group.first(lambda late=late: late):  # type: ignore[misc]
                     return False
         self._write(state, started)
         self.group.wait()
@@ -275,8 +276,3 @@ class Trainer:
             "provenance": provenance(started, self.device),
         }
         self.checkpoints.finish(weights, record)
-
-
-def _late(began: float, until: float) -> bool:
-    """Whether an epoch as long as the one that began at `began` (of `time.perf_counter`) would end after `until`."""
-    return time.time() + time.perf_counter() - began > until
