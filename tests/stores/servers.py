@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.cluster.slurm import answers, free_ports, until
 
 KEY, SECRET = "somebody", "a long secret"
@@ -28,17 +30,20 @@ class Store:
         url: of the remote.
         options: of `dvc remote modify`.
         secret: the option that a wrong value of shuts out.
-        files: where the objects lie as files, if they do.
+        files: where the objects lie, as files of their own or not.
     """
 
     url: str
     options: dict[str, str]
     secret: str
     process: subprocess.Popen
-    files: Path | None = None
+    files: Path
 
     def die(self) -> None:
-        """Ends without a word."""
+        """Ends without a word, and so does what it began for each connection."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                child.kill()
         self.process.kill()
         self.process.wait()
 
@@ -82,7 +87,7 @@ def seaweedfs(folder: Path) -> Store:
     options += ["-s3", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     process = launch(folder, ports[0], "weed", "server", *options, f"-s3.config={folder / 's3.json'}")
     until(lambda: answers(ports[3]) and answers(ports[2]), "the volumes of SeaweedFS", 60)
-    store = Store("s3://bucket/redoubt", s3(ports[0]), "secret_access_key", process)
+    store = Store("s3://bucket/redoubt", s3(ports[0]), "secret_access_key", process, folder / "data")
     with contextlib.suppress(Exception):  # it was there before this server was started again
         client(store).create_bucket(Bucket="bucket")
     return store
