@@ -1,4 +1,4 @@
-"""The smoke study on a real Slurm, through `profiles/slurm`: the same bytes as here, also after each fault of a cluster."""
+"""The smoke study on a real Slurm, through `profiles/slurm`: the same bytes as here, after each fault too."""
 
 import contextlib
 import json
@@ -23,13 +23,26 @@ TRAINED = "checkpoints/smoke/pgd_at/main/seed0"
 
 
 @contextlib.contextmanager
-def running(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake on the cluster, `.venv/bin` not on its path; interrupted where the test does not wait for it."""
+def running(
+    project: Project, slurm: Slurm, *arguments: str, profile: str = "slurm", device: str = "cpu"
+) -> Iterator[subprocess.Popen]:
+    """Snakemake on the cluster, `.venv/bin` not on its path; interrupted where the test does not wait for it.
+
+    The GPUs of the nodes are counted, but do not exist: `device` says that runs are not to use them.
+    """
     own = str(Path(sys.executable).parent)
     path = [p for p in slurm.environment["PATH"].split(os.pathsep) if p != own]
     env = {**os.environ, **slurm.environment, "PATH": os.pathsep.join(path)}
-    env["PYTHONPATH"] = str(project.folder / "src")
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *QUICK, *arguments]
+    env |= {"PYTHONPATH": str(project.folder / "src"), "REDOUBT_DEVICE": device}
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--workflow-profile",
+        f"profiles/{profile}",
+        *QUICK,
+        *arguments,
+    ]
     with open(project.folder / "said", "w") as said:
         process = subprocess.Popen(command, cwd=project.folder, env=env, stdout=said, stderr=said)
     try:
@@ -40,10 +53,10 @@ def running(project: Project, slurm: Slurm, *arguments: str) -> Iterator[subproc
             process.wait(60)
 
 
-def run(project: Project, slurm: Slurm, *arguments: str) -> list[str]:
+def run(project: Project, slurm: Slurm, *arguments: str, profile: str = "slurm") -> list[str]:
     """A whole run; the `sbatch` lines of it."""
     before = len(slurm.asked())
-    with running(project, slurm, *arguments) as process:
+    with running(project, slurm, *arguments, profile=profile) as process:
         process.wait(600)
     assert process.returncode == 0, (project.folder / "said").read_text()[-6000:]
     return [line for line in slurm.asked()[before:] if line.startswith("sbatch")]
@@ -139,9 +152,19 @@ def test_a_training_goes_on_from_its_last_epoch_after(fault, trained, slurm, tmp
 
 
 def test_a_cluster_that_knows_gpus_as_generic_resources(fresh, slurm):
-    submitted = run(fresh, slurm, "--config", "gres=gpu:1", "--", "checkpoints/smoke/standard/main/seed0/record.json")
+    submitted = run(
+        fresh, slurm, "--config", "gres=gpu:1", "--", "checkpoints/smoke/standard/main/seed0/record.json"
+    )
     assert all(line.count("--gres=gpu:1") == 1 and "--gpus" not in line for line in submitted)
     assert submitted
+
+
+def test_short_runs_share_a_job(project, fresh, slurm):
+    records = [f"results/smoke/{run}.json" for run in ("standard/main/seed0", "pgd_at/main/seed0")]
+    submitted = run(fresh, slurm, *records, profile="slurm_short")
+    assert len(submitted) == 2  # both trainings, then both evaluations
+    assert all(line.count("--gpus=1") == 1 and "-t 30" in line for line in submitted)
+    same_bits(fresh.folder, project.folder)
 
 
 def test_with_accounting_and_an_account(fresh, accounted):

@@ -102,13 +102,23 @@ def sshd(folder: Path) -> Store:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     shutil.copy(folder / "user.pub", folder / "known")
     (folder / "known").chmod(0o600)
-    conf = [f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {folder}/host", "UsePAM no", "StrictModes no"]
+    conf = [
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        f"HostKey {folder}/host",
+        "UsePAM no",
+        "StrictModes no",
+    ]
     conf += [f"AuthorizedKeysFile {folder}/known", "PasswordAuthentication no", f"PidFile {folder}/pid"]
     conf += ["PermitRootLogin prohibit-password", "Subsystem sftp internal-sftp"]
     (folder / "conf").write_text("\n".join(conf) + "\n")
     Path("/run/sshd").mkdir(exist_ok=True)  # where it shuts itself in before anybody has come in
     process = launch(folder, port, shutil.which("sshd") or "sshd", "-D", "-e", "-f", str(folder / "conf"))
-    options = {"user": os.environ.get("USER", "root"), "keyfile": str(folder / "user"), "allow_agent": "false"}
+    options = {
+        "user": os.environ.get("USER", "root"),
+        "keyfile": str(folder / "user"),
+        "allow_agent": "false",
+    }
     return Store(f"ssh://127.0.0.1:{port}{folder}/store", options, "keyfile", process, folder / "store")
 
 

@@ -43,7 +43,9 @@ def attach(project: Project, store: Store, verify: bool = True, **changed: str) 
     """As docs/run-elsewhere.md says: the address for everybody, what is secret for this clone."""
     told = {"url": store.url, "verify": str(verify).lower()}
     text = "".join(f"    {k} = {v}\n" for k, v in told.items())
-    (project.folder / ".dvc" / "config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n{text}")
+    (project.folder / ".dvc" / "config").write_text(
+        f"[core]\n    remote = store\n['remote \"store\"']\n{text}"
+    )
     text = "".join(f"    {k} = {v}\n" for k, v in {**store.options, **changed}.items())
     (project.folder / ".dvc" / "config.local").write_text(f"['remote \"store\"']\n{text}")
 
