@@ -75,6 +75,11 @@ def gres():
     return config.get("gres", "")
 
 
+def together(runs):
+    """On a cluster, runs of seconds share a job where its profile says so: one wait in the queue, one start."""
+    return runs if config.get("together") else None
+
+
 # Where a job on a cluster has no network, the node that submits it has one.
 localrules:
     prepare_data,
@@ -137,6 +142,8 @@ for group in dag.groups("scratch"):
             "logs/train_defense/{run}.benchmark.tsv"
         wildcard_constraints:
             run=group.pattern,
+        group:
+            together("train")
         threads: 1
         resources:
             gpu=lambda w: gpu(),
@@ -167,6 +174,8 @@ for group in dag.groups("scratch", "checkpoints"):
             "logs/attack_checkpoint/{run}.benchmark.tsv"
         wildcard_constraints:
             run=group.pattern,
+        group:
+            together("attack")
         threads: 1
         resources:
             gpu=lambda w: gpu(),

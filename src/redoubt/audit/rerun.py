@@ -133,7 +133,8 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         here = kept.folder / name
         if here.is_file() and sha256(here) != digest:
             raise RedoubtError("this checkpoint is not the one that its record describes", file=here,
-                               value=sha256(here), allowed=digest, hint=f"dvc pull {here}")  # fmt: skip
+                               value=sha256(here), allowed=digest,
+                               hint=f"rm -r .dvc/cache {here}; make pull")  # fmt: skip
         if hashed.get(name, digest) != digest:
             raise RedoubtError("this result is of other weights than the recorded ones", file=result,
                                key=f"checkpoints.{name}", value=hashed[name], allowed=digest,

@@ -201,9 +201,11 @@ class Checkpoints:
             RedoubtError: the weights are missing, cut short, of another run, or not what their record says.
         """
         path = self.path(which)
-        again = f"{self.again}, or dvc pull {path}"
         if not path.is_file():
-            raise RedoubtError("there is no such checkpoint", file=path, hint=again)
+            bring = f"{self.again}, or dvc pull {path}"
+            raise RedoubtError("there is no such checkpoint", file=path, hint=bring)
+        # DVC trusts its cache, where what it once brought lies too.
+        again = f"{self.again}, or rm -r .dvc/cache {path}; make pull"
         try:
             with safetensors.safe_open(path, "pt", device=device) as file:
                 found = json.loads((file.metadata() or {}).get("run", "{}"))
