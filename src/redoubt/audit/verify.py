@@ -20,7 +20,7 @@ from redoubt import data
 from redoubt.audit import staleness
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
-from redoubt.records import challenges, results
+from redoubt.records import challenges, results, trainings
 from redoubt.records.files import read_json, read_record, sha256
 
 
@@ -103,7 +103,7 @@ def weights(root: Path) -> Iterator[Finding]:
     for path in sorted(root.glob("checkpoints/*/*/*/seed*/record.json")):
         name = _name(root, path)
         try:
-            record = read_record(path, "redoubt train")
+            record = trainings.read(path)
         except RedoubtError as error:
             yield Finding("weights", name, "bad", error.what)
             continue

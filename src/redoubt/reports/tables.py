@@ -13,8 +13,8 @@ import pandas as pd
 
 from redoubt.claims import table as verdicts
 from redoubt.evaluation import check_table
-from redoubt.records import results
-from redoubt.records.files import read_json, read_record, write_whole
+from redoubt.records import results, trainings
+from redoubt.records.files import read_json, write_whole
 from redoubt.reports import comparisons, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
 
@@ -151,7 +151,7 @@ def build(
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
     ]
     if record_files:
-        records = [read_record(p, "redoubt train") for p in record_files]
+        records = [trainings.read(p) for p in record_files]
         named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
     tables += [Table(*found) for found in paper_tables.build(tidy)]
