@@ -10,9 +10,12 @@ from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records.files import digest, sha256, write_record
 from tests.conftest import STUDY, run_of
 from tests.records.toy import CHECK, entry
-from tests.reports.site.conftest import PROVENANCE
 
 RUN = "smoke/pgd_at/main"
+PROVENANCE = {
+    "command": f"redoubt attack {RUN}", "started": "2026-01-02T03:04:05Z", "seconds": 1.5, "commit": None,
+    "dirty": None, "versions": {"python": "3.11"}, "hardware": "a processor, 2 cores", "tf32": None, "threads": 1,
+}  # fmt: skip
 
 
 def project(folder: Path, seeds=(0, 1)) -> Path:
@@ -62,7 +65,8 @@ def result(folder: Path, seed: int, **more) -> Path:
     write_record(path, {
         "schema": 1, "run": named(run), "paper": None, "about": "", "config": run.of.settings(),
         "sources": run.of.sources, "fingerprint": fingerprint,
-        "checkpoints": {"best": {"path": weights.relative_to(folder).as_posix(), "sha256": sha256(weights), "epoch": 1}},
+        "checkpoints": {"best": {"path": f"checkpoints/{run.path}/best.safetensors", "sha256": sha256(weights),
+                                 "epoch": 1}},
         "data": {"name": "digits", "sha256": "d" * 64, "split": "test", "n": 60, "indices_sha256": "e" * 64,
                  "num_classes": 10, "copy": None},
         "threat": {"norm": "linf", "eps": 0.1},

@@ -57,10 +57,15 @@ def ledger(root: Path) -> Iterator[Finding]:
         here = root / name
         if not here.exists():
             yield Finding("ledger", name, "absent", "dvc pull")
-        elif (_folder_md5(here) if here.is_dir() else _md5(here)) == recorded:
+        elif dvc_md5(here) == recorded:
             yield Finding("ledger", name, "good")
         else:
             yield Finding("ledger", name, "bad", f"not what dvc.lock records{_named(root, here, recorded)}")
+
+
+def dvc_md5(path: Path) -> str:
+    """DVC's hash of a file or folder."""
+    return _folder_md5(path) if path.is_dir() else _md5(path)
 
 
 def _md5(path: Path) -> str:

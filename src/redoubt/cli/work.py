@@ -111,3 +111,15 @@ def unpack(
     from redoubt.workflow import archive
 
     print(f"{len(archive.unpack(listing, root))} files")
+
+
+@app.command()
+def ship(
+    study: StudyName,
+    root: Root = Path(),
+    megabytes: Annotated[float, typer.Option(min=0, help="of weights in the remote, over all studies")] = 40,
+) -> None:
+    """Put the records of a study that has run, hashes and its main weights where the repository carries them."""
+    from redoubt.workflow import ship as s
+
+    print(s.ship(root, study, megabytes).summary())

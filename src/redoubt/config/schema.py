@@ -115,6 +115,14 @@ class Training(Strict):
         "off",
         description="torch.compile: auto on a GPU, on also on a CPU, where it pays from 32x32 images on",
     )
+    sync_batch_norm: bool = Field(
+        False,
+        exclude_if=lambda value: (
+            not value
+        ),  # so that runs without it keep the identity that they had before it
+        description="where a training is split over processes, batch norm takes the statistics of the whole batch, "
+        "not of each process's share",
+    )
     validation_steps: int = Field(10, ge=1, description="steps of the PGD that selects the checkpoint")
 
     @field_validator("milestones")
