@@ -1,8 +1,16 @@
 """What would give a wrong number without a word is refused, with the file and what to do."""
 
+import json
+import subprocess
+
 import pytest
 
 from redoubt.audit.verify import verify
+from redoubt.errors import RedoubtError
+from redoubt.records import results
+from redoubt.records.files import write_record
+from redoubt.records.provenance import provenance
+from tests.faults import made_up
 
 NAME = "smoke/pgd_at/main"
 
@@ -36,3 +44,64 @@ def test_recording_prepares_images_of_other_settings_anew(root):
     path.write_text(path.read_text().replace("train: 256", "train: 300"))
     record.record(root, "smoke", "cpu", minutes=0)
     assert len(images_of(root, load_study(path)).split("train")) == 300
+
+
+def git(folder, *words):
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("pointed", [False, True], ids=["called in", "named by GIT_DIR"])
+def test_the_commit_of_another_repository(tmp_path, monkeypatch, pointed):
+    (tmp_path / "a").write_text("a")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-qm", "a")
+    if pointed:
+        monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.chdir(tmp_path)
+    assert provenance(0.0, "cpu")["commit"] != git(tmp_path, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(("tracked", "known"), [(True, True), (False, False)])
+def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch, tracked, known):
+    package = tmp_path / "src" / "redoubt"
+    package.mkdir(parents=True)
+    (package / "errors.py").write_text("")
+    (tmp_path / "a").write_text("a")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "." if tracked else "a")
+    git(tmp_path, "commit", "-qm", "a")
+    monkeypatch.setattr("redoubt.records.provenance.PACKAGE", package)
+    said = provenance(0.0, "cpu")
+    assert (said["commit"], said["dirty"]) == (
+        (git(tmp_path, "rev-parse", "HEAD"), False) if known else (None, None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("harm", "key"),
+    [
+        (lambda r: r["config"]["threat"].update(eps=0.3), "config.threat"),
+        (lambda r: r["config"]["training"].update(epochs=3), "config.training"),
+        (lambda r: r["config"]["data"].update(train=300), "config.data"),
+        (lambda r: r["evaluations"][1].update(eps=0.3), "evaluations.fgsm.eps"),
+        (lambda r: r["evaluations"][1].update(params={"steps": 9}), "evaluations.fgsm.params"),
+        (lambda r: r["evaluations"][1].update(attack="pgd50"), "evaluations.fgsm.attack"),
+        (lambda r: r["evaluations"][1].update(name="worst"), "evaluations"),
+        (lambda r: r["evaluations"][1].update(name="clean"), "evaluations"),
+        (lambda r: r["evaluations"].pop(0), "evaluations.0.name"),
+    ],
+)
+def test_seeds_of_different_experiments_are_not_averaged(tmp_path, harm, key):
+    folder = made_up.project(tmp_path / "project")
+    files = sorted(folder.glob("results/*/*/*/seed*.json"))
+    assert len(results.frame(files)) == 6
+    record = json.loads(files[1].read_text())
+    harm(record)
+    write_record(files[1], record)
+    with pytest.raises(RedoubtError) as caught:
+        results.frame(files)
+    assert key in str(caught.value)
+    assert str(files[1]) in str(caught.value)
