@@ -1,5 +1,6 @@
 """What would give a wrong number without a word is refused, with the file and what to do."""
 
+import errno
 import json
 import subprocess
 
@@ -105,3 +106,45 @@ def test_seeds_of_different_experiments_are_not_averaged(tmp_path, harm, key):
         results.frame(files)
     assert key in str(caught.value)
     assert str(files[1]) in str(caught.value)
+
+
+TOLD = {
+    "half of the images": (lambda e: e["info"].update(easier_half="AAAA"), "different"),
+    "forward passes": (lambda e: e.update(forward=1), "different"),
+    "what a stage found": (lambda e: e["info"].update(stages=[{"name": "a", "left": 3}]), "different"),
+    "seconds": (lambda e: e.update(seconds=9.0), "identical"),
+    "seconds of a stage": (lambda e: e["info"].update(stages=[{"name": "a", "seconds": 3.0}]), "different"),
+}
+
+
+@pytest.mark.parametrize("fault", TOLD)
+def test_an_audit_compares_what_attacks_say(tmp_path, fault):
+    from redoubt.audit import differences, rerun
+
+    harm, word = TOLD[fault]
+    folder = made_up.project(tmp_path / "project", seeds=(0,))
+    path = folder / "results" / made_up.RUN / "seed0.json"
+    whole = results.read(path)
+    record = json.loads(path.read_text())
+    harm(record["evaluations"][1])
+    found = rerun.compare({0: record}, {0: whole}, {}, {})
+    found["evaluations"] = differences.evaluations(results.frame([path]), results.frame([path]))
+    assert differences.verdict(found)[0] == word
+
+
+def test_an_earlier_audit_stays_until_the_next_is_whole(tmp_path, monkeypatch):
+    from redoubt.audit import rerun
+
+    folder = made_up.project(tmp_path / "project", seeds=(0,))
+    kept = rerun.folder(folder, made_up.RUN) / "audit.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("the earlier one")
+    monkeypatch.setattr(rerun, "images_of", lambda *_: None)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rerun, "training_of", full)
+    with pytest.raises(OSError, match="No space"):
+        rerun.audit(folder, made_up.RUN, [0], "cpu")
+    assert kept.read_text() == "the earlier one"
