@@ -78,11 +78,11 @@ def exhibits(
     root: Root = Path(),
 ) -> None:
     """List every table and figure of the papers: made by which study, or why not."""
-    from redoubt.records.files import write_json
+    from redoubt.records.files import write_record
     from redoubt.reports import exhibits as x
     from redoubt.workflow.snakefile import Dag
 
-    write_json(listing, x.listing(Dag(root).held))
+    write_record(listing, x.listing(Dag(root).held))
 
 
 @app.command()

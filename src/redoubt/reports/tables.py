@@ -5,7 +5,6 @@ Cells of accuracies are those of `accuracies`, tables of single papers those of 
 
 import hashlib
 import html
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pandas as pd
 from redoubt.claims import table as verdicts
 from redoubt.evaluation import check_table
 from redoubt.records import results, trainings
-from redoubt.records.files import read_json, write_whole
+from redoubt.records.files import read_json, write_record, write_whole
 from redoubt.reports import comparisons, exhibits, names, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
 
@@ -210,4 +209,4 @@ def write(tables: list[Table], folder: Path, listing: Path) -> None:
                 "sources": t.sources,
             }
         )
-    write_whole(listing, (json.dumps({"tables": entries}, indent=1) + "\n").encode())
+    write_record(listing, {"tables": entries})
