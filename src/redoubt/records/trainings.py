@@ -20,7 +20,7 @@ def read(path: Path, again: str = "redoubt train") -> dict[str, Any]:
     record = read_record(path, again)
     shapes.check(record, shapes.Training, path, again)
     history = record.get("history", [])
-    if history and record["best_epoch"] >= len(history):
+    if history and record.get("best_epoch", 0) >= len(history):
         raise RedoubtError(
             "this record selects an epoch that it does not hold", file=path, key="best_epoch",
             value=record["best_epoch"], allowed=f"0 to {len(history) - 1}", hint=again,
