@@ -16,6 +16,7 @@ from redoubt.records import results, trainings
 from redoubt.records.files import read_json, write_record, write_whole
 from redoubt.reports import comparisons, exhibits, names, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
+from redoubt.reports.escaping import for_csv, for_markdown
 
 TITLES = {
     "variants": "Every variant under the protocol's attacks",
@@ -190,8 +191,8 @@ def write(tables: list[Table], folder: Path, listing: Path) -> None:
     for t in tables:
         read = t.cells.rename(columns=names.attack)
         texts = {
-            "csv": t.cells.to_csv(index=False, lineterminator="\n"),
-            "md": f"{t.caption}\n\n{read.to_markdown(index=False, disable_numparse=True)}\n",
+            "csv": for_csv(t.cells).to_csv(index=False, lineterminator="\n"),
+            "md": f"{t.caption}\n\n{for_markdown(read).to_markdown(index=False, disable_numparse=True)}\n",
             "tex": read.to_latex(index=False, escape=True, caption=t.caption.replace("%", r"\%")),
             "html": f"<p>{html.escape(t.caption)}</p>\n{read.to_html(index=False, border=0)}\n",
         }
