@@ -7,6 +7,7 @@
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 

@@ -14,7 +14,8 @@ from tests.records.toy import CHECK, entry
 RUN = "smoke/pgd_at/main"
 PROVENANCE = {
     "command": f"redoubt attack {RUN}", "started": "2026-01-02T03:04:05Z", "seconds": 1.5, "commit": None,
-    "dirty": None, "versions": {"python": "3.11"}, "hardware": "a processor, 2 cores", "tf32": None, "threads": 1,
+    "dirty": None, "versions": {"python": "3.11", "torch": "2"}, "hardware": "a processor, 2 cores", "tf32": None,
+    "threads": 1,
 }  # fmt: skip
 
 

@@ -4,13 +4,16 @@ import errno
 import json
 import subprocess
 
+import numpy as np
 import pytest
 
+from redoubt import data
 from redoubt.audit.verify import verify
 from redoubt.errors import RedoubtError
 from redoubt.records import results
 from redoubt.records.files import write_record
 from redoubt.records.provenance import provenance
+from tests.data import fake_archives
 from tests.faults import made_up
 
 NAME = "smoke/pgd_at/main"
@@ -148,3 +151,40 @@ def test_an_earlier_audit_stays_until_the_next_is_whole(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         rerun.audit(folder, made_up.RUN, [0], "cpu")
     assert kept.read_text() == "the earlier one"
+
+
+def test_a_mirror_does_not_certify_itself(tmp_path):
+    """Noise in the compact form, every hash as it should be: what tables say under the numbers says so."""
+    fake_archives.compact(tmp_path / "cifar10", {"train": [], "test": []}, seed=7, known=False)
+    record = data.prepare("cifar10", tmp_path / "set", mirror=tmp_path / "cifar10", validation=50)
+    assert record["copy"].startswith("500 images on the word of a mirror alone")
+
+
+LABELS = {
+    "no archive": b"PK no archive",
+    "nothing in it": {},
+    "pickled": {"train_y": np.array([object()] * 300)},
+    "out of range": {"train_y": np.full(300, 10)},
+    "negative": {"train_y": np.full(300, -1)},
+    "no numbers": {"train_y": np.array(["a"] * 300)},
+    "two dimensions": {"train_y": np.zeros((300, 2), np.int64)},
+    "a single number": {"train_y": np.int64(3)},
+    "missing out of range": {"train_missing": np.array([10**9])},
+    "missing fractions": {"train_missing": np.array([0.5])},
+}
+
+
+@pytest.mark.parametrize("fault", LABELS)
+def test_hostile_labels(tmp_path, fault):
+    folder, harm = tmp_path / "cifar10", LABELS[fault]
+    fake_archives.compact(folder, {"train": [0], "test": []})
+    path = folder / "labels.npz"
+    if isinstance(harm, bytes):
+        path.write_bytes(harm)
+    else:
+        np.savez(path, allow_pickle=True, **({**np.load(path), **harm} if harm else {}))
+    fake_archives.write_sums(folder)
+    with pytest.raises(RedoubtError) as caught:
+        data.prepare("cifar10", tmp_path / "set", mirror=folder, validation=50)
+    assert "labels.npz" in str(caught.value)
+    assert not (tmp_path / "set").exists()
