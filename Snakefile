@@ -7,6 +7,7 @@
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from redoubt.errors import RedoubtError
 from redoubt.workflow.snakefile import Dag
 
 min_version("9.19")
+
+if workflow.resource_settings.cores == 0:
+    raise WorkflowError("--cores 0 would wait for ever: --cores 1 or more")
 
 try:
     dag = Dag()
@@ -115,11 +119,11 @@ rule prepare_data:
         core=1,
     params:
         settings=lambda w: dag.data_settings(w.study),
-        mirror=f"--mirror '{dag.config.mirror}'" if dag.config.mirror else "",
+        mirror=shlex.join(["--mirror", dag.config.mirror]) if dag.config.mirror else "",
     message:
         "Prepare the images of study {wildcards.study}"
     shell:
-        "redoubt prepare {wildcards.study} {params.mirror} > {log} 2>&1"
+        "redoubt prepare {wildcards.study:q} {params.mirror} > {log:q} 2>&1"
 
 
 for group in dag.groups("scratch"):
@@ -233,12 +237,12 @@ rule judge_claims:
         runtime=lambda w, attempt: attempt * 10,
     params:
         records=[f"--record {path}" for path in dag.all_records()],
-        folder=CLAIMS,
+        folder=["--folder", CLAIMS] if Path(CLAIMS).is_dir() else [],
         code=dag.code("redoubt.claims.report"),
     message:
         "Judge every claim"
     shell:
-        "redoubt claims {input.results} {params.records} --folder '{params.folder}' --out {output} > {log} 2>&1"
+        "redoubt claims {input.results} {params.records} {params.folder:q} --out {output} > {log} 2>&1"
 
 
 rule make_tables:
@@ -332,7 +336,7 @@ for notebook, figures in dag.figures().items():
         message:
             f"Execute notebooks/{notebook}.py"
         shell:
-            "(export OMP_NUM_THREADS={threads}; jupytext --to ipynb -o - '{input.notebook}'"
+            "(export OMP_NUM_THREADS={threads}; jupytext --to ipynb -o - {input.notebook:q}"
             ' | papermill --no-progress-bar - {output.notebook} -p root "$PWD" -p figures reports/figures)'
             " > {log} 2>&1"
 
@@ -389,4 +393,4 @@ rule write_site:
     message:
         "Write reports/index.html and the pages behind it"
     shell:
-        "redoubt site {input.results} {params.records} --fidelity '{params.folder}' > {log} 2>&1"
+        "redoubt site {input.results} {params.records} --fidelity {params.folder:q} > {log} 2>&1"

@@ -21,8 +21,8 @@ from redoubt.audit import staleness
 from redoubt.config import load_config, load_study, resolve
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
-from redoubt.records import challenges, results
-from redoubt.records.files import read_json, read_record, sha256
+from redoubt.records import challenges, crate_seal, results, trainings
+from redoubt.records.files import is_whole, read_json, read_record, sha256
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ def ledger(root: Path) -> Iterator[Finding]:
     try:
         stages = read_yaml(path)["stages"].values()
         outs = [(out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ())]
+        if wrong := [name for name, md5 in outs if not (isinstance(name, str) and isinstance(md5, str))]:
+            raise TypeError(f"no path and md5 of {wrong[0]}")
     except (RedoubtError, KeyError, TypeError, AttributeError) as error:
         yield Finding("ledger", "dvc.lock", "bad", f"this is not a ledger: {error}")
         return
@@ -109,7 +111,7 @@ def weights(root: Path) -> Iterator[Finding]:
     for path in sorted(root.glob("checkpoints/*/*/*/seed*/record.json")):
         name = _name(root, path)
         try:
-            record = read_record(path, "redoubt train")
+            record = trainings.read(path)
         except RedoubtError as error:
             yield Finding("weights", name, "bad", error.what)
             continue
@@ -215,25 +217,55 @@ def _other_images(root: Path, record: dict[str, Any]) -> list[str]:
 
 
 def reports(root: Path) -> Iterator[Finding]:
-    """The tables and figures that the two lists name."""
+    """The tables and figures that the two lists name, then every other file that the pages came with."""
+    known: set[str] = set()
     for listing, key, place in (("all_tables", "tables", "table"), ("all_figures", "figures", "figure")):
         path = root / "reports" / listing
         if not path.is_file():
             continue
         try:
-            entries = read_json(path, f"snakemake reports/{listing}")[key]
-            listed = {f"{e[place]}.{kind}": h for e in entries for kind, h in e["sha256"].items()}
+            content = read_json(path, f"snakemake reports/{listing}")
+            if "sha256" in content and not is_whole(path.read_bytes()):
+                raise RedoubtError("it does not match its own hash")
+            listed = {f"{e[place]}.{kind}": h for e in content[key] for kind, h in e["sha256"].items()}
         except (RedoubtError, KeyError, TypeError, AttributeError) as error:
             yield Finding("reports", _name(root, path), "bad", f"this is not a list of {key}: {error}")
             continue
         for name, digest in listed.items():
             here = root / "reports" / key / name
+            known.add(f"{key}/{name}")
             state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
             why = {
                 "absent": f"snakemake reports/{listing}",
                 "bad": f"not the file that reports/{listing} lists",
             }
             yield Finding("reports", _name(root, here), state, why.get(state, ""))
+    yield from _pages(root, known)
+
+
+def _pages(root: Path, known: set[str]) -> Iterator[Finding]:
+    """What the description of the folder lists: pages, their copies of records, notebooks, claims and lists."""
+    path, again = root / "reports" / crate_seal.NAME, "snakemake reports/index.html"
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if not crate_seal.is_whole(content):
+        yield Finding("reports", _name(root, path), "bad", "it does not match its own hash")
+        return
+    yield Finding("reports", _name(root, path), "good")
+    for name, digest in crate_seal.files(content).items():
+        here = root / "reports" / name
+        if name in known:
+            continue
+        if not here.is_file():
+            yield Finding("reports", _name(root, here), "absent", again)
+        elif sha256(here) == digest:
+            yield Finding("reports", _name(root, here), "good")
+        elif is_whole(here.read_bytes()):  # a list that carries its own hash was made since
+            yield Finding("reports", _name(root, here), "stale", f"the pages are of an earlier one: {again}")
+        else:
+            why = f"not the file that {crate_seal.NAME} lists; where it was made anew: {again}"
+            yield Finding("reports", _name(root, here), "bad", why)
 
 
 def audits(root: Path) -> Iterator[Finding]:

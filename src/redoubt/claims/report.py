@@ -4,7 +4,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from redoubt.claims.schema import VERDICTS, Paper, load_all
+from redoubt.claims.schema import VERDICTS, Paper, check_names, load_all
+from redoubt.config import names
 from redoubt.config.fingerprints import code_fingerprint
 from redoubt.errors import RedoubtError, nearest
 from redoubt.records.files import digest, sha256, write_json
@@ -23,7 +24,7 @@ def build(
         RedoubtError: a broken claims file or record.
     """
     papers = load_all(folder)
-    judge = lambda: _judged(papers, results, records)
+    judge = lambda: _judged(folder, papers, results, records)
     read = [*results, *records]
     if kept is None or not all(path.is_file() for path in read):
         return judge()
@@ -40,10 +41,16 @@ def build(
     return rows
 
 
-def _judged(papers: dict[Path, Paper], results: list[Path], records: list[Path]) -> list[dict[str, Any]]:
+def _judged(
+    folder: Path, papers: dict[Path, Paper], results: list[Path], records: list[Path]
+) -> list[dict[str, Any]]:
     from redoubt.claims.evidence import Evidence  # tables and statistics, which kept rows do not need
     from redoubt.claims.judge import judge
 
+    known = names.runs(folder.parent)  # a run that no study has is misspelled, not "not run"
+    runs = ["/".join(run.split("/")[1:]) for run in known]
+    for path, paper in papers.items():
+        check_names(path, paper, runs)
     evidence = Evidence(tuple(results), tuple(records))
     rows = []
     for path, paper in papers.items():

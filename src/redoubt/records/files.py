@@ -115,11 +115,38 @@ def to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+class Lacking(RedoubtError, KeyError):
+    """A field that a record does not have; for code that is content with that, a key like any other."""
+
+    __str__ = Exception.__str__  # KeyError's shows one line, quoted
+
+
+class Fields(dict):
+    """An object of a JSON file that says what it lacks, whoever asks for it."""
+
+    path: Path
+    made_by: str
+
+    def __missing__(self, key: str) -> Any:
+        raise Lacking("this record lacks a field", file=self.path, key=key, hint=self.made_by)
+
+
 def read_json(path: Path, made_by: str) -> Any:
-    """A record; RedoubtError, with the command that makes it, where it is missing or cut short."""
+    """A record; RedoubtError, with the command that makes it, where it is missing, cut short or cannot be read.
+
+    Its objects are `Fields`: a field that is not there is a RedoubtError too.
+    """
+
+    def told(pairs: dict[str, Any]) -> Fields:
+        fields = Fields(pairs)
+        fields.path, fields.made_by = path, made_by
+        return fields
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=told)
     except FileNotFoundError:
         raise RedoubtError("there is no such record", file=path, hint=made_by) from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RedoubtError(f"this record cannot be read: {error.strerror}", file=path, hint=made_by) from None
+    except (ValueError, RecursionError) as error:
         raise RedoubtError(f"this is not a whole record: {error}", file=path, hint=made_by) from None

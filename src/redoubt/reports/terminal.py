@@ -15,8 +15,7 @@ from rich.text import Text
 from redoubt.audit.differences import flat
 from redoubt.config import names
 from redoubt.errors import RedoubtError, nearest
-from redoubt.records import results
-from redoubt.records.files import read_record
+from redoubt.records import results, trainings
 from redoubt.records.packed_booleans import unpack
 from redoubt.statistics.intervals import wilson
 
@@ -52,7 +51,7 @@ def find(root: Path, run: str) -> tuple[str, list[tuple[dict | None, dict | None
             root / "results" / path / f"{name}.json",
         )
         found.append((
-            read_record(trained, f"redoubt train {path}") if trained.is_file() else None,
+            trainings.read(trained, f"redoubt train {path}") if trained.is_file() else None,
             results.read(judged) if judged.is_file() else None,
         ))  # fmt: skip
     return path, found

@@ -23,7 +23,8 @@ from redoubt.config.fingerprints import training_modules
 from redoubt.defenses.base import Defense
 from redoubt.errors import RedoubtError
 from redoubt.progress import console
-from redoubt.records.files import digest, read_record, sha256, write_record, write_whole
+from redoubt.records import trainings
+from redoubt.records.files import digest, sha256, write_record, write_whole
 
 WEIGHTS = ("best", "last")
 
@@ -192,7 +193,7 @@ class Checkpoints:
 
     def record(self) -> dict[str, Any]:
         """The training record; RedoubtError, with the command that makes it, where it is missing or was changed."""
-        return read_record(self.record_file, self.again)
+        return trainings.read(self.record_file, self.again)
 
     def load(self, which: str = "best", device: str = "cpu") -> nn.Module:
         """The trained model, in eval mode.
@@ -217,7 +218,7 @@ class Checkpoints:
                 "this checkpoint belongs to another run or to other settings",
                 file=path, key="run", value=found.get("path"), allowed=self.run.path, hint=again,
             )  # fmt: skip
-        record, hashed = read_record(self.record_file, again), sha256(path)
+        record, hashed = trainings.read(self.record_file, again), sha256(path)
         if record["files"].get(path.name) != hashed:
             raise RedoubtError(
                 "this checkpoint is not the one that its record describes",
