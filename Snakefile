@@ -127,7 +127,7 @@ for group in dag.groups("scratch", "checkpoints"):
             f"attack_checkpoint_seeds_{group.label}"
         input:
             data=lambda w: dag.data(w.run),
-            weights=lambda w: dag.weights(w.run),
+            weights=lambda w: dag.attacked(w.run),
             surrogates=lambda w: dag.surrogates(w.run),
         output:
             expand("results/{{run}}/seed{seed}.json", seed=group.seeds),

@@ -3,6 +3,7 @@
 bad     a file is not what was recorded: changed, cut short, or swapped. The command then exits with 1.
 stale   whole, but made with other settings or code than today's; Snakemake would make it again.
 absent  recorded and not here: `dvc pull` brings it.
+listed  recorded and not here, and its hash is all that the repository carries: it is counted, and not named.
 
 A hash shows damage and careless editing, not a forger who writes new hashes too: that takes `redoubt audit`, or the
 history of the repository.
@@ -20,13 +21,13 @@ from redoubt import data
 from redoubt.audit import staleness
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
-from redoubt.records import challenges, results
+from redoubt.records import challenges, results, shipped
 from redoubt.records.files import read_json, read_record, sha256
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of one file: `state` is good, bad, stale or absent, and `why` says what is wrong."""
+    """What is known of one file: `state` is good, bad, stale, absent or listed, and `why` says what is wrong."""
 
     kind: str
     file: str
@@ -35,9 +36,9 @@ class Finding:
 
 
 def verify(root: Path) -> list[Finding]:
-    """Every finding, in the order ledger, images, weights, results, challenges, reports, audits."""
+    """Every finding, in the order ledger, images, weights, results, trainings, challenges, reports, audits."""
     staleness.forget()
-    parts = (ledger, images, weights, judged, challenged, reports, audits)
+    parts = (ledger, images, weights, judged, trainings, challenged, reports, audits)
     return [finding for part in parts for finding in part(root)]
 
 
@@ -45,18 +46,20 @@ def ledger(root: Path) -> Iterator[Finding]:
     """What `dvc.lock` lists: files by their md5, folders by the md5 of their listing."""
     path = root / "dvc.lock"
     if not path.is_file():
-        yield Finding("ledger", "dvc.lock", "absent", "nothing is recorded with DVC yet: make record")
+        yield Finding("ledger", "dvc.lock", "absent", "nothing is recorded with DVC yet: redoubt ship STUDY")
         return
     try:
         stages = read_yaml(path)["stages"].values()
         outs = [(out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ())]
+        told = shipped.ledger(root)
+        hashed = {*(f"data/{x}" for x in told["images"]), *(f"checkpoints/{x}" for x in told["listed"])}
     except (RedoubtError, KeyError, TypeError, AttributeError) as error:
         yield Finding("ledger", "dvc.lock", "bad", f"this is not a ledger: {error}")
         return
     for name, recorded in outs:
         here = root / name
         if not here.exists():
-            yield Finding("ledger", name, "absent", "dvc pull")
+            yield Finding("ledger", name, *(("listed",) if name in hashed else ("absent", "dvc pull")))
         elif dvc_md5(here) == recorded:
             yield Finding("ledger", name, "good")
         else:
@@ -104,6 +107,7 @@ def images(root: Path) -> Iterator[Finding]:
 
 def weights(root: Path) -> Iterator[Finding]:
     """Every training record against its own hash, its checkpoints, and today's settings and code."""
+    hashed = {f"checkpoints/{x}" for x in shipped.ledger(root)["listed"]}
     for path in sorted(root.glob("checkpoints/*/*/*/seed*/record.json")):
         name = _name(root, path)
         try:
@@ -114,6 +118,8 @@ def weights(root: Path) -> Iterator[Finding]:
         for file, digest in record["files"].items():
             here = path.with_name(file)
             state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
+            if state == "absent" and _name(root, here) in hashed:
+                state = "listed"
             why = {"absent": "dvc pull", "bad": f"not the file that {name} describes"}.get(state, "")
             yield Finding("weights", _name(root, here), state, why)
         place = "/".join(path.parts[-5:-1])
@@ -135,6 +141,26 @@ def judged(root: Path) -> Iterator[Finding]:
         aged = staleness.of_result(root, record)
         broken = _other_weights(root, record) + ([] if aged else _other_images(root, record))
         yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
+
+
+def trainings(root: Path) -> Iterator[Finding]:
+    """Every training record beside results: its own hash, its place, and whether it is of the result's weights."""
+    for path in sorted(root.glob("results/*/*/*/training/seed*.json")):
+        name, result = _name(root, path), path.parents[1] / path.name
+        try:
+            record = read_record(path, f"redoubt ship {path.parts[-5]}")
+            used = results.read(result, challenged=False)["checkpoints"]
+        except RedoubtError as error:
+            yield Finding("trainings", _name(root, Path(error.file or path)), "bad", error.what)
+            continue
+        if _run(record) != "/".join((*path.parts[-5:-2], path.stem)):
+            yield Finding("trainings", name, "bad", f"lies beside another run: it is of {_run(record)}")
+        elif any(record["files"].get(f"{w}.safetensors") != c["sha256"] for w, c in used.items()):
+            yield Finding(
+                "trainings", name, "stale", "the result beside it is of other weights: redoubt ship"
+            )
+        else:
+            yield _aged("trainings", name, staleness.of_training(root, record))
 
 
 def challenged(root: Path) -> Iterator[Finding]:
@@ -233,9 +259,11 @@ def _aged(kind: str, name: str, aged: list[str]) -> Finding:
 
 def summary(findings: list[Finding]) -> str:
     """What is not good, a line each, and how many files of each kind are in which state."""
-    lines = [f"{f.state:7}{f.file}: {f.why}" for f in findings if f.state != "good"]
+    lines = [f"{f.state:7}{f.file}: {f.why}" for f in findings if f.state not in ("good", "listed")]
     counts = Counter((f.kind, f.state) for f in findings)
     for kind in dict.fromkeys(f.kind for f in findings):
-        states = [f"{counts[kind, s]} {s}" for s in ("good", "stale", "absent", "bad") if counts[kind, s]]
+        states = [
+            f"{counts[kind, s]} {s}" for s in ("good", "stale", "absent", "listed", "bad") if counts[kind, s]
+        ]
         lines.append(f"{kind}: {', '.join(states)}")
     return "\n".join(lines or ["nothing is recorded here yet"])

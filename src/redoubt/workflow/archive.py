@@ -46,10 +46,9 @@ def pack(root: Path, study: str, out: Path, *, weights: bool = False, part: int 
         )
     archive = _archive(files)
     pieces = [archive[i : i + part] for i in range(0, len(archive), part)]
-    listing.unlink(missing_ok=True)
-    for old in out.glob(f"{study}.pack.[0-9]*"):
-        old.unlink()
-    names = [f"{study}.pack.{i:03d}" for i in range(len(pieces))]
+    # Named by what they hold: until the list is another one, a kill leaves the earlier parcel whole.
+    mark = _sha256(archive)[:12]
+    names = [f"{study}.pack.{mark}.{i:03d}" for i in range(len(pieces))]
     for name, piece in zip(names, pieces, strict=True):
         write_whole(out / name, piece)
     content = {
@@ -59,6 +58,9 @@ def pack(root: Path, study: str, out: Path, *, weights: bool = False, part: int 
         "files": {name: _sha256(held) for name, held in files.items()},
     }
     write_record(listing, content)
+    for old in out.glob(f"{study}.pack.[0-9a-f]*"):
+        if old.name not in names:
+            old.unlink()
     return listing
 
 
