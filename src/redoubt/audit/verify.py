@@ -99,8 +99,9 @@ def images(root: Path) -> Iterator[Finding]:
     """Every prepared data set: all its files against the hashes in its record."""
     for path in sorted(root.glob("data/*/record.json")):
         try:
-            data.load(path.parent)
-            yield Finding("images", _name(root, path.parent), "good")
+            found = data.load(path.parent)
+            others = staleness.of_images(root, path.parent.name, found.record)
+            yield _aged("images", _name(root, path.parent), others)
         except RedoubtError as error:
             yield Finding("images", _name(root, Path(error.file or path)), "bad", error.what)
 

@@ -26,11 +26,18 @@ def provenance(started: float, device: str) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: _version(name) for name in ("redoubt", "torch", "torchvision", "numpy", "pyautoattack")},
         },
-        "hardware": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
+        "hardware": hardware(device),
         "instructions": None if device.startswith("cuda") else instructions(),
         "tf32": torch.backends.cuda.matmul.allow_tf32 if device.startswith("cuda") else None,
         "threads": torch.get_num_threads(),
     }
+
+
+def hardware(device: str) -> str:
+    """The model of the GPU, or of the processor with its cores."""
+    import torch
+
+    return torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
 
 
 def _version(name: str) -> str | None:
