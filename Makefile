@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+N ?= 5
+SEED ?= 0
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reports test test-all lint format bench plan verify audit record picture clean-reports
+.PHONY: help reports test test-all lint format bench plan verify audit audit-sample ship evidence picture clean-reports
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -51,8 +53,14 @@ verify: $(VENV)/ready ## every recorded hash against the files that are here
 audit: $(VENV)/ready ## make audit RUN=digits/trades/main: make one variant anew and judge its record
 	redoubt audit $(RUN)
 
-record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
-	dvc commit --force
+audit-sample: $(VENV)/ready ## make audit-sample N=5 SEED=1: audit runs drawn from all recorded ones; table in audits/sample.md
+	redoubt audit-sample --n $(N) --seed $(SEED)
+
+ship: $(VENV)/ready ## make ship STUDY=mnist: records, hashes and main weights of a study into the repository
+	redoubt ship $(STUDY)
+
+evidence: $(VENV)/ready ## reports/README.md and reports/evidence anew, from the records that the repository carries
+	redoubt evidence
 
 picture: ## put the last run's figure of every defense on the front page
 	cp reports/figures/adaptive_protocol-digits.svg docs/found.svg

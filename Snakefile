@@ -242,6 +242,7 @@ rule make_tables:
     params:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.tables"),
+        origins=dag.origins(),
     message:
         "Write every table"
     shell:
@@ -364,6 +365,7 @@ rule write_site:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.site"),
         pages=dag.pages(),
+        origins=dag.origins(),
         folder=FIDELITY,
     message:
         "Write reports/index.html and the pages behind it"

@@ -169,6 +169,10 @@ class Dag:
         files = [shipped.copy_of_training(self._root, run, s) for s in self.variants[run].seeds]
         return [f.relative_to(self._root).as_posix() for f in files if f.is_file()]
 
+    def origins(self) -> str:
+        """Changes when other records are those that the repository carries."""
+        return digest(self._shipped["studies"])
+
     def code(self, module: str) -> str:
         """Changes when the meaning of a report module does."""
         return code_fingerprint(module)

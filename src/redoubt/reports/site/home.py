@@ -6,6 +6,7 @@ import pandas as pd
 
 from redoubt.data.catalogue import describe
 from redoubt.records import results
+from redoubt.reports import origins
 from redoubt.reports.accuracies import fewer, percent
 from redoubt.reports.check_states import STATES, states
 from redoubt.reports.comparisons import points
@@ -28,6 +29,10 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "states": _states(checks),
         "scales": {study: scale(runs, study) for study in dict.fromkeys(r.study for r in runs)},
         "hardware": sorted({str(r["provenance"].get("hardware")) for r in records}),
+        "origins": {
+            study: origins.summary([(s.file, s.record) for r in runs if r.study == study for s in r.seeds])
+            for study in dict.fromkeys(r.study for r in runs)
+        },
         "computed": _duration(sum(r["training_seconds"] + r["provenance"]["seconds"] for r in records)),
         "last": max((r["provenance"]["started"] for r in records), default=""),
     }
@@ -58,7 +63,9 @@ def _states(checks: pd.DataFrame) -> dict[str, Any]:
     """How many checks of the main variants have each state, a row a defense, and which were not made."""
     found = states(checks)
     rows = []
-    for (study, defense), group in found[found["variant"] == "main"].groupby(["study", "defense"], sort=False):
+    for (study, defense), group in found[found["variant"] == "main"].groupby(
+        ["study", "defense"], sort=False
+    ):
         count = group["state"].value_counts()
         rows.append({
             "study": study, "defense": defense, "href": to(f"site/runs/{study}/{defense}/main.html", "checks"),

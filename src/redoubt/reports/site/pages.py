@@ -47,7 +47,9 @@ def environment() -> Environment:
     )
     made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
-    made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says)
+    made.globals.update(
+        measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says
+    )
     made.globals.update(touching=verdicts.touching, effect=effect, behind=verdicts.behind)
     made.globals.update(words=words, sentences=sentences, label=names.label, called=names.attack, rule=RULE)
     return made
