@@ -130,7 +130,7 @@ def evidence(
     """Write reports/README.md and reports/evidence from the records that the repository carries."""
     from redoubt.reports import carried
 
-    for path in carried.write(root, claims):
+    for path in carried.write(root, claims, root / "reports"):
         print(path)
 
 

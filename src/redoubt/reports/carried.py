@@ -3,6 +3,7 @@
 Equal records give equal bytes. What stands in reports/README.md above MARK is written by hand and stays.
 """
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,12 @@ FIGURES = (adaptive_protocol, clean_against_robust)
 SHOWN = ["verdict", "paper", "id", "claim", "study", "ours", "interval", "why"]
 
 
-def write(root: Path, claims: Path) -> list[Path]:
+def write(root: Path, claims: Path, out: Path) -> list[Path]:
     """Writes the page, a page a study, the judged claims, and the figures; removes what no study feeds any more.
 
     Args:
         claims: folder of the claims files.
+        out: the folder `reports`.
 
     Raises:
         RedoubtError: a record is missing, or is not the one that the repository carries.
@@ -47,18 +49,18 @@ def write(root: Path, claims: Path) -> list[Path]:
         files |= made
     if ledger["studies"]:
         pages.append(_claims(root, claims, ledger, files))
-    page = root / "reports" / "README.md"
+    page = out / "README.md"
     above = page.read_text(encoding="utf-8").partition(MARK)[0].rstrip() if page.is_file() else "# Reports"
     below = pages or ["No study is recorded yet."]
     files["README.md"] = (
         "\n\n".join([above, MARK, "## Recorded evidence", *below, ""]).rstrip().encode() + b"\n"
     )
-    for path in (root / "reports" / "evidence").glob("*"):
+    for path in (out / "evidence").glob("*"):
         if f"evidence/{path.name}" not in files:
             path.unlink()
     for file, content in files.items():
-        write_whole(root / "reports" / file, content)
-    return [root / "reports" / file for file in files]
+        write_whole(out / file, content)
+    return [out / file for file in files]
 
 
 def _results(root: Path, name: str, ledger: dict[str, Any]) -> list[Path]:
@@ -100,12 +102,10 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     shown = []
     style()
     for draw in FIGURES if len(main) else ():
-        file, picture = f"evidence/{draw.__name__}-{study.name}.svg", draw(evidence)
-        path = root / "reports" / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+        file, picture, drawn = f"evidence/{draw.__name__}-{study.name}.svg", draw(evidence), io.BytesIO()
+        picture.figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
         plt.close(picture.figure)
-        files[file] = path.read_bytes()
+        files[file] = drawn.getvalue()
         shown += [
             f"![{draw.__name__.replace('_', ' ')}]({file})",
             f"{picture.caption} Found: {picture.found}",
@@ -114,8 +114,7 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     told = [
         f"### {study.name}",
         study.about,
-        f"{origins.summary(records)}. {len(missing) or 'No'} runs are missing"
-        + (f": {', '.join(sorted(missing))}." if missing else "."),
+        f"{origins.summary(records)}. Missing: {', '.join(sorted(missing)) or 'nothing'}.",
         *shown,
         _markdown(tables.flagged(main, checks[checks["variant"] == "main"], ["defense"])),
         f"[Every variant, and each against the main one](evidence/{study.name}.md)",
@@ -131,7 +130,11 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
 
 
 def _markdown(cells: pd.DataFrame) -> str:
-    return cells.to_markdown(index=False, disable_numparse=True) if len(cells) else "None."
+    """A table without padding, which would make most of a tracked file."""
+    if not len(cells):
+        return "None."
+    rows = [list(cells.columns), ["---"] * len(cells.columns), *cells.astype(str).to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(str(c).replace('|', '/') for c in row)} |" for row in rows)
 
 
 def _claims(root: Path, folder: Path, ledger: dict[str, Any], files: dict[str, bytes]) -> str:
