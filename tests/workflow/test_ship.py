@@ -122,8 +122,8 @@ def test_variants_that_nobody_carries_are_judged_by_their_results(clone):
 
 
 def test_recorded_weights_are_audited_without_training(clone):
+    clone.run("redoubt", "prepare", "smoke")
     with pytest.raises(RedoubtError, match="recorded weights are not here"):
-        clone.run("redoubt", "prepare", "smoke")
         rerun.audit(clone.folder, RUN, [0], "cpu", train=False)
     clone.run("dvc", "pull", "-q")
     report = rerun.audit(clone.folder, RUN, [0], "cpu", train=False)
