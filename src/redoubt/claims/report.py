@@ -68,9 +68,14 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
 
 def recorded(root: Path) -> tuple[list[Path], list[Path]]:
     """Every result and training record that lies in a project, of whatever study."""
-    return sorted(root.glob("results/*/*/*/seed*.json")), sorted(
-        root.glob("checkpoints/*/*/*/seed*/record.json")
+    made, shipped = (
+        root.glob("checkpoints/*/*/*/seed*/record.json"),
+        root.glob("results/*/*/*/training/seed*.json"),
     )
+    trained = {tuple(p.parts[-5:-1]): p for p in made}
+    for path in shipped:
+        trained.setdefault((*path.parts[-5:-2], path.stem), path)
+    return sorted(root.glob("results/*/*/*/seed*.json")), [trained[run] for run in sorted(trained)]
 
 
 def of_paper(rows: list[dict[str, Any]], paper: str | None, folder: Path) -> list[dict[str, Any]]:

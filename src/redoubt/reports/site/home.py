@@ -6,6 +6,7 @@ import pandas as pd
 
 from redoubt.data.catalogue import describe
 from redoubt.records import results
+from redoubt.reports import origins
 from redoubt.reports.accuracies import fewer, percent
 from redoubt.reports.check_states import STATES, states
 from redoubt.reports.comparisons import points
@@ -28,6 +29,10 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "states": _states(checks),
         "scales": {study: scale(runs, study) for study in dict.fromkeys(r.study for r in runs)},
         "hardware": sorted({str(r["provenance"].get("hardware")) for r in records}),
+        "origins": {
+            study: origins.summary([(s.file, s.record) for r in runs if r.study == study for s in r.seeds])
+            for study in dict.fromkeys(r.study for r in runs)
+        },
         "computed": _duration(sum(r["training_seconds"] + r["provenance"]["seconds"] for r in records)),
         "last": max((r["provenance"]["started"] for r in records), default=""),
     }
