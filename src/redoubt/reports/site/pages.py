@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from redoubt.claims.fidelity import effect
 from redoubt.reports.names import attack
-from redoubt.reports.site import home, runs, search, verdicts
+from redoubt.reports.site import home, leaderboard, notebooks, runs, search, verdicts
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import Links, anchor, flat, numeric, to
 
@@ -57,6 +57,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     papers = verdicts.papers(evidence)
     tables = list(_tables(evidence, links))
     listed = {t["table"]: to(t["page"]) for t in tables if t["part"] == 1}
+    told = [notebooks.read(evidence.reports, file) for file in evidence.notebooks]
     shared = {
         "papers": papers,
         "links": links,
@@ -64,6 +65,8 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "paper_pages": {p.key: to(p.page) for p in papers},
         "names": verdicts.NAMES,
         "table_pages": listed,
+        "table_titles": {t["table"]: t["title"] for t in tables},
+        "notebook_pages": {n.name: n.page for n in told},
     }
 
     def write(template: str, page: str, **values: Any) -> tuple[str, str]:
@@ -79,10 +82,13 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         judged=verdicts.judged(evidence.claims),
         tables=first,
         across=across,
+        boards=leaderboard.boards(evidence),
     )
     for paper in papers:
         yield write("paper.html", paper.page, paper=paper, methods=evidence.methods)
     yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
+    for notebook in told:
+        yield write("notebook.html", notebook.page, notebook=notebook)
     for table in tables:
         yield write("table.html", table["page"], table=table)
     cell = ["study", "defense", "variant"]
