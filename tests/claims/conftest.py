@@ -63,7 +63,7 @@ class Records:
     def rows(self, *claims):
         """The judged rows of these claims: text below `- id: a`."""
         texts = [
-            f"  - {{id: c{i}, claim: it is so, source: paper, status: s, {c}}}\n"
+            f"  - {{id: c{i}, claim: it is so, source: paper, {'' if 'status:' in c else 'status: s, '}{c}}}\n"
             for i, c in enumerate(claims)
         ]
         (self.folder / "claims").mkdir(exist_ok=True)

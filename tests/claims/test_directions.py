@@ -154,12 +154,46 @@ def test_training_metrics_are_of_the_last_epoch_and_fluctuation_of_the_second_ha
     assert (row["ours"], row["verdict"]) == (-10.0, "direction holds")
 
 
-def test_worst_cases_over_different_attacks_are_told(records):
-    records.run(C, entry("a", bits(0.5)), entry("b", bits(0.4)))
+def test_worst_cases_over_different_attacks_are_told_and_compared_both_ways(records):
+    records.run(C, entry("a", bits(0.7)), entry("b", bits(0.2)))
     records.run(P, entry("a", bits(0.5)))
     row = records.one(judge(attack="worst"))
     assert "worst case of pgd_at/main over clean, a" in row["differences"]
     assert "worst case of cure/main over clean, a, b" in row["differences"]
+    (found,) = row["comparisons"]
+    assert found["value"] == pytest.approx(-30)
+    assert found["same_attacks"]["over"] == ["clean", "a"]
+    assert found["same_attacks"]["value"] == pytest.approx(20)
+    assert found["same_attacks"]["outcome"] == "direction holds"
+    assert found["outcome"] == "not told apart", "it fails only by an attack that one side did not face"
+
+
+def test_worst_cases_without_a_common_attack_are_compared_as_they_are(records):
+    records.run(C, entry("a", bits(0.7)))
+    records.run(P, entry("b", bits(0.5)))
+    (found,) = records.one(judge(attack="worst"))["comparisons"]
+    assert (found["same_attacks"], found["outcome"]) == (None, "direction holds")
+
+
+def test_a_comparison_tells_both_sides_its_seeds_and_the_images_that_decide(records):
+    pair(records, bits(0.7), bits(0.5, shift=40))
+    row = records.one(judge())
+    (found,) = row["comparisons"]
+    assert found["sides"] == pytest.approx([70, 50])
+    assert (found["used"], found["seeds"], found["n"]) == ([0, 1], 2, 400)
+    assert found["discordant"] == [160, 0]
+    assert found["bootstrap"] == {"seed": 0, "draws": 2000}
+    against = records.one(judge("lower", right="value: 0.9"))["comparisons"][0]
+    assert (against["sides"], against["discordant"]) == ([70, 90], None)
+
+
+def test_one_failure_decides_and_the_row_says_so(records):
+    pair(records, bits(0.7), bits(0.5))
+    records.run("trades/main", entry("a", bits(0.9)))
+    both = "{left: cure/main, right: %s, measure: accuracy, attack: a, expect: higher}"
+    row = records.one(f"judge: [{both % P}, {both % 'trades/main'}]")
+    assert row["verdict"] == "direction fails"
+    assert row["why"].startswith("of 2 comparisons 1 hold, 1 fail; one failure is enough")
 
 
 def test_means_over_runs_have_students_interval():

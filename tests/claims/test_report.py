@@ -28,6 +28,7 @@ KEYS = {
         "interval",
         "unit",
     ),
+    *("by", "status", "source", "note", "test", "says", "protocols"),
     *("differences", "verdict", "direction", "why", "cost", "comparisons", "evidence"),
 }
 
@@ -45,6 +46,27 @@ def test_the_worst_verdict_comes_first_and_every_row_has_the_same_keys(rows):
     assert [r["verdict"] for r in rows] == ["direction fails", "not run", "not comparable", "direction holds"]
     assert all(set(r) == KEYS for r in rows)
     assert all(r["verdict"] in VERDICTS for r in rows)
+
+
+def test_where_a_claim_comes_from_and_who_asks_it(records):
+    records.run("cure/main", entry("a", bits(0.7)))
+    records.run("pgd_at/main", entry("a", bits(0.5)))
+    ours, theirs = records.rows("note: beware, status: control, " + HOLDS, "test: by hand, says: +2 points, " + HOLDS)
+    assert (ours["by"], ours["status"], ours["note"], ours["source"]) == ("ours", "control", "beware", "paper")
+    assert (theirs["by"], theirs["test"], theirs["says"]) == ("paper", "by hand", "+2 points")
+
+
+def test_the_papers_protocol_stands_beside_ours(records):
+    for seed in (0, 3):
+        records.run("cure/main", entry("a", bits(0.7)), seed=seed)
+        records.run("pgd_at/main", entry("a", bits(0.5)), seed=seed)
+    row = records.one("architecture: WRN-34-10, " + HOLDS)
+    found = {line["what"]: (line["paper"], line["here"]) for line in row["protocols"]}
+    assert found["architecture"] == ("WRN-34-10", "resnet18")
+    assert found["data set"] == (None, "digits")
+    assert found["image size"] == (None, "8x8")
+    assert (found["seeds"], found["images"], found["epochs"]) == ((None, "0, 3"), (None, "400"), (None, "5"))
+    assert found["radius"][1].startswith("linf 0.03137")
 
 
 def test_evidence_names_the_records_of_both_sides(rows):

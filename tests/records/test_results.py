@@ -22,11 +22,28 @@ def test_bits_round_trip():
     assert np.array_equal(unpack(pack(bits), 137), bits)
 
 
-def test_worst_is_the_minimum_by_example_over_what_every_seed_faced(files):
+def test_worst_is_the_minimum_by_example_over_what_each_seed_faced(files):
     tidy = results.frame(files)
-    worst = tidy[tidy["name"] == "worst"].set_index("seed")["correct"]
-    assert worst[0].sum() == 8
-    assert worst[1].sum() == 9
+    of = lambda name: tidy[tidy["name"] == name].set_index("seed")
+    assert of("worst")["correct"].map(sum).to_dict() == {0: 0, 1: 9}, "only seed 0 faced all of them"
+    assert of("worst_shared")["correct"].map(sum).to_dict() == {0: 8, 1: 9}
+    assert of("worst")["attack"][0] != of("worst_shared")["attack"][0]
+
+
+def test_what_every_seed_faced_is_no_row_of_its_own_where_that_is_all(tmp_path):
+    rows = [entry("clean", np.ones(4)), entry("a", np.array([0, 1, 1, 1]))]
+    assert "worst_shared" not in set(results.frame([record(tmp_path, "pgd_at", 0, rows)])["name"])
+
+
+def test_two_runs_are_alike_over_the_attacks_that_both_faced(tmp_path):
+    clean, a, b = entry("clean", np.ones(4)), entry("a", np.array([0, 1, 1, 1])), entry("b", np.zeros(4))
+    files = [record(tmp_path, "pgd_at", 0, [clean, a, b]), record(tmp_path, "trades", 0, [clean, a])]
+    tidy = results.frame([*files, record(tmp_path, "mart", 0, [clean, b])])
+    of = lambda defense: tidy[tidy["defense"] == defense]
+    left, right = results.alike(of("pgd_at"), of("trades"))
+    assert left["correct"][0].tolist() == right["correct"][0].tolist() == [False, True, True, True]
+    assert left["attack"][0] == "minimum over clean, a"
+    assert results.alike(of("trades"), of("mart")) is None, "natural images alone are no worst case"
 
 
 def test_diagnostics_last_checkpoints_and_sweeps_do_not_enter_the_worst_case(tmp_path):

@@ -57,11 +57,12 @@ def test_confidence_halves_by_signed_radius(tmp_path):
     assert table["gap"].tolist() == ["0.0", "50.0", "100.0"]
 
 
-def test_cells_show_spread_or_interval(files):
+def test_a_cell_has_one_kind_of_interval_and_says_where_it_has_fewer_seeds_or_images(files):
     tidy = results.frame(files)
     cells = tables.accuracy_table(tidy, ["study", "defense"]).iloc[0]
-    assert cells["a"] == "90.0 ± 0.0"
-    assert cells["only"] == "0.0 [0.0, 27.8]"
+    assert cells["a"] == "90.0 [70.0, 100.0]", "over images and seeds"
+    assert cells["only"] == "0.0 [0.0, 0.0] (1 seed)"
+    assert cells["worst_shared"].startswith("85.0 [")
     assert cells["seeds"] == 2
 
 

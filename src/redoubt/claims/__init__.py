@@ -11,25 +11,32 @@ A claim in a file holds what the paper says (`redoubt.claims.schema`) and, where
 `measure`: `accuracy`, `nrr` (of clean and attacked accuracy), `gap` (clean minus attacked), `overfitting` (attack minus
 attack_last, that is best minus last weights) each have `attack`: a named attack of the study, `clean` or `worst`, which
 `nrr` and `gap` mean where they name none
-(image by image over the main attacks that a run faced in all its seeds; the two sides may have faced different ones,
-which is then listed); `seconds_per_epoch`; `fluctuation` (standard deviation of validation robust accuracy over the
+(image by image over all main attacks that a seed of a run faced; where the two sides faced different ones, that is
+listed, the difference is taken a second time over those that both faced, and where the two outcomes differ nothing is
+told apart); `seconds_per_epoch`; `fluctuation` (standard deviation of validation robust accuracy over the
 second half of the epochs); `metric` needs `metric`, a name in the last epoch of the training record.
 Accuracies and what is made of them are shares: `value: 0.1` is 10 %. `expect`: `higher`, `lower` (than right or value),
 `same` (the whole interval within `tolerance`, 0.01 where it is not given), `not_lower`, `not_higher` (by more than
 `tolerance`).
 `number.attack` is an attack of the package, with `clean` for none; `params` are those that must agree.
 
-Verdicts, worst first, are `schema.VERDICTS`. A direction is judged for each study that holds all its runs. A number is
+Verdicts, worst first, are `schema.VERDICTS`. A direction is judged for each study that holds all its runs; of several
+comparisons, `directions.RULE` makes one verdict. A number is
 judged only where data set, architecture, threat, attack and its steps agree; elsewhere it is `not comparable`.
 
 reports/claims.json is a list, worst verdict first, of
-    paper (arXiv number), title, file (of the claim), id, claim, kind (`direction`, `number` or `context`),
-    paper_value (as printed), protocol (the paper's: data set, architecture, metric, table), study (or null),
+    paper (arXiv number), title, file (of the claim), headline (whether it stands for the paper in one sentence), id, claim, kind (`direction`, `number` or `context`), by (`paper`,
+    or `ours` for a control that no paper claims), status, source, note, test (as in the file),
+    paper_value (as printed), says (the paper's numbers behind a direction), protocol (the paper's: data set,
+    architecture, metric, table), study (or null),
     ours, interval: of one comparison its number and [low, high], in `unit`; of several one text with all, and null;
     unit (`points`, `%`, `s`, or null), differences (list of texts: how the protocols differ), verdict,
     direction (what a flagged claim would be, else null), why, cost (text, for what was not run, else null),
-    comparisons (list of {text, left, right, measure, attack, expect, value, interval, outcome, seeds, n}; value and
-    interval in `unit`), evidence (list of result and training record files).
+    comparisons (list of {text, left, right, measure, attack, expect, against, tolerance, sides (the quantity of either
+    side), value, interval, outcome, seeds (how many), used (which), n, discordant (images that only the left, only the
+    right classifies correctly), bootstrap ({seed, draws}), same_attacks (of worst cases over different attacks {over,
+    value, interval, outcome}, else null)}; numbers in `unit`),
+    protocols (list of {what, paper, here}), evidence (list of result and training record files).
 """
 
 from redoubt.claims.report import build, write

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from redoubt.claims.evidence import Evidence
 from redoubt.claims.schema import Comparison
-from redoubt.statistics.intervals import Interval, nrr, paired_means, paired_statistic
+from redoubt.statistics.intervals import DRAWS, SEED, Interval, nrr, paired_means, paired_statistic
 
 HOLDS, FAILS, OPEN = "direction holds", "direction fails", "not told apart"
+RULE = (
+    "A claim of several comparisons holds only where each of them holds; one that fails makes the claim fail, however "
+    "many hold; otherwise it is not told apart."
+)
 UNITS = {"seconds_per_epoch": ("s", 1.0), "metric": (None, 1.0)}  # others: points of accuracy
 POINTS = ("points", 100.0)
 SIDE: dict[str, Callable[..., Any]] = {
@@ -20,6 +24,29 @@ SIDE: dict[str, Callable[..., Any]] = {
     "gap": lambda clean, attacked: clean - attacked,
     "overfitting": lambda best, last: best - last,
 }
+
+
+@dataclass(frozen=True)
+class Found:
+    """One comparison that was made.
+
+    Attributes:
+        sides: the quantity of the left, and of the right or the number; shares where it is made of accuracies.
+        seeds: that both sides have.
+        n: images, None for what is no accuracy.
+        discordant: over all seeds, how many images only the left and only the right classifies correctly, None where
+            that does not decide.
+        outcome: empty until it is judged.
+        alike: of worst cases over different attacks, the difference over those that both sides faced.
+    """
+
+    difference: Interval
+    sides: tuple[float, float]
+    seeds: list[int]
+    n: int | None = None
+    discordant: list[int] | None = None
+    outcome: str = ""
+    alike: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,8 +66,9 @@ def compare(evidence: Evidence, study: str, c: Comparison) -> dict[str, Any] | M
     found = _of_bits(evidence, study, c) if c.attack else _of_trainings(evidence, study, c)
     if isinstance(found, Missing):
         return found
-    d, seeds, n = found
     unit, scale = UNITS.get(c.measure, POINTS)
+    found = _both_ways(evidence, study, c, found)
+    d = found.difference
     kept = ("left", "right", "measure", "attack", "metric", "expect")
     return {
         "text": text(c, d),
@@ -49,10 +77,15 @@ def compare(evidence: Evidence, study: str, c: Comparison) -> dict[str, Any] | M
         "tolerance": c.tolerance,
         "unit": unit,
         "value": rounded(scale * d.value),
+        "sides": [rounded(scale * v) for v in found.sides],
         "interval": None if math.isnan(d.low) else [rounded(scale * d.low), rounded(scale * d.high)],
-        "outcome": outcome(c, d),
-        "seeds": seeds,
-        "n": n,
+        "outcome": found.outcome,
+        "seeds": len(found.seeds),
+        "used": found.seeds,
+        "n": found.n,
+        "discordant": found.discordant,
+        "bootstrap": {"seed": SEED, "draws": DRAWS} if c.attack else None,
+        "same_attacks": found.alike,
     }
 
 
@@ -70,7 +103,7 @@ def outcome(c: Comparison, d: Interval) -> str:
 
 
 def together(outcomes: list[str]) -> str:
-    """A claim of several comparisons holds if each holds, and fails if one fails."""
+    """The verdict of a claim, by RULE."""
     return FAILS if FAILS in outcomes else OPEN if OPEN in outcomes else HOLDS
 
 
@@ -99,15 +132,37 @@ def names(c: Comparison) -> list[str]:
     return [attack] if c.measure == "accuracy" else ["clean", attack]
 
 
-def _of_bits(evidence: Evidence, study: str, c: Comparison) -> tuple[Interval, int, int] | Missing:
-    sides = [evidence.bits(study, run, name) for run in filter(None, (c.left, c.right)) for name in names(c)]
-    lacking = [
-        f"{name} of {run}"
-        for run in filter(None, (c.left, c.right))
-        for name in names(c)
-        if not evidence.bits(study, run, name)
-    ]
-    if lacking:
+def _both_ways(evidence: Evidence, study: str, c: Comparison, found: Found) -> Found:
+    """Worst cases over different attacks are compared a second time, over the attacks that both sides faced.
+
+    Where the two outcomes differ, nothing is told apart: the difference may be one of the attacks.
+    """
+    judged = outcome(c, found.difference)
+    alike = evidence.alike(study, c.left, c.right) if c.right and c.attack == "worst" else None
+    if alike is None or c.right is None:
+        return replace(found, outcome=judged)
+    *sides, over = alike
+    of = dict(zip((c.left, c.right), sides, strict=True))
+    again = _of_bits(evidence, study, c, lambda run, name: of[run] if name == "worst" else None)
+    if isinstance(again, Missing):
+        return replace(found, outcome=judged)
+    d, second = again.difference, outcome(c, again.difference)
+    told = {
+        "over": over, "value": rounded(100 * d.value), "interval": [rounded(100 * d.low), rounded(100 * d.high)],
+        "outcome": second,
+    }  # fmt: skip
+    return replace(found, outcome=judged if judged == second else OPEN, alike=told)
+
+
+def _of_bits(
+    evidence: Evidence, study: str, c: Comparison, instead: Callable[..., Any] = lambda run, name: None
+) -> Found | Missing:
+    """Args:
+    instead: (run, name) -> the bits in the place of those that were recorded, or None.
+    """
+    wanted = [(run, name) for run in filter(None, (c.left, c.right)) for name in names(c)]
+    sides = [instead(*w) or evidence.bits(study, *w) for w in wanted]
+    if lacking := [f"{name} of {run}" for (run, name), side in zip(wanted, sides, strict=True) if not side]:
         return Missing(f"{study} has no evaluation {', '.join(lacking)}")
     seeds = sorted(set.intersection(*(set(side) for side in sides)))
     if not seeds:
@@ -115,19 +170,27 @@ def _of_bits(evidence: Evidence, study: str, c: Comparison) -> tuple[Interval, i
     n = min(len(side[s]) for side in sides for s in seeds)
     bits = [np.stack([side[s][:n] for s in seeds]) for side in sides]
     side, k = SIDE[c.measure], len(names(c))
-    if c.right:
-        return paired_statistic(lambda *a: side(*a[:k]) - side(*a[k:]), *bits), len(seeds), n
-    return paired_statistic(lambda *a: side(*a) - c.value, *bits), len(seeds), n
+    shares = [float(b.mean()) for b in bits]
+    if not c.right:
+        against = cast(float, c.value)
+        d = paired_statistic(lambda *a: side(*a) - against, *bits)
+        return Found(d, (float(side(*shares)), against), seeds, n)
+    d = paired_statistic(lambda *a: side(*a[:k]) - side(*a[k:]), *bits)
+    only = None
+    if c.measure == "accuracy":
+        left, right = bits
+        only = [int((left & ~right).sum()), int((right & ~left).sum())]
+    return Found(d, (float(side(*shares[:k])), float(side(*shares[k:]))), seeds, n, only)
 
 
-def _of_trainings(evidence: Evidence, study: str, c: Comparison) -> tuple[Interval, int, None] | Missing:
+def _of_trainings(evidence: Evidence, study: str, c: Comparison) -> Found | Missing:
     left = _values(evidence, study, c.left, c)
-    right = _values(evidence, study, c.right, c) if c.right else dict.fromkeys(left, c.value)
+    right = _values(evidence, study, c.right, c) if c.right else dict.fromkeys(left, cast(float, c.value))
     seeds = sorted(set(left) & set(right))
     if not seeds:
         return Missing(f"{study} has no training record with {c.metric or c.measure} of both sides")
-    d = paired_means(np.array([left[s] for s in seeds]), np.array([right[s] for s in seeds]))
-    return d, len(seeds), None
+    x, y = (np.array([side[s] for s in seeds]) for side in (left, right))
+    return Found(paired_means(x, y), (float(x.mean()), float(y.mean())), seeds)
 
 
 def _values(evidence: Evidence, study: str, run: str, c: Comparison) -> dict[int, float]:

@@ -71,11 +71,34 @@ class Evidence:
             found.setdefault((study, run, name), {})[int(seed)] = correct
         return found
 
+    def alike(self, study: str, left: str, right: str) -> tuple[Any, Any, list[str]] | None:
+        """The worst cases of two runs over the main attacks that both faced, where these are not all that they faced.
+
+        Returns:
+            Seed -> (n,) bool of either run, and the attacks; None where both faced the same, or none in common.
+        """
+        tidy = self.tidy[self.tidy["study"] == study]
+        found = results.alike(*(tidy[tidy["run"] == run] for run in (left, right)))
+        if found is None:
+            return None
+        whole = tidy[tidy["name"] == "worst"].set_index(["run", "seed"])["attack"]
+        rows = [row for side in found for row in side.to_dict("records")]
+        if all(whole[row["run"], row["seed"]] == row["attack"] for row in rows):
+            return None
+        x, y = ({int(r["seed"]): r["correct"] for r in side.to_dict("records")} for side in found)
+        over = dict.fromkeys(n for row in rows for n in row["attack"].removeprefix("minimum over ").split(", "))
+        return x, y, list(over)
+
     def worst_of(self, study: str, run: str) -> str:
-        """Which attacks the worst case of a run is taken over."""
+        """Which attacks the worst case of a run is taken over, by seed where its seeds faced different ones."""
         tidy = self.tidy
         rows = tidy[(tidy["study"] == study) & (tidy["run"] == run) & (tidy["name"] == "worst")]
-        return str(rows["attack"].iloc[0]).removeprefix("minimum over ")
+        over: dict[str, list[str]] = {}
+        for row in rows.to_dict("records"):
+            over.setdefault(row["attack"].removeprefix("minimum over "), []).append(str(row["seed"]))
+        if len(over) == 1:
+            return next(iter(over))
+        return "; ".join(f"{attacks} (seed {', '.join(seeds)})" for attacks, seeds in over.items())
 
     def files(self, study: str, runs: list[str]) -> list[str]:
         """The records behind these runs of a study."""

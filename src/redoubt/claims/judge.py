@@ -3,18 +3,28 @@
 from typing import Any, cast
 
 from redoubt.claims import numbers
-from redoubt.claims.directions import Missing, compare, rounded, together
+from redoubt.claims.directions import FAILS, HOLDS, OPEN, Missing, compare, rounded, together
 from redoubt.claims.evidence import Evidence
-from redoubt.claims.schema import Claim, Number
+from redoubt.claims.schema import PROTOCOL, Claim, Number
 
 MISSING_SEEDS = 3  # what a direction asks for: spread over seeds
 
 
-def judge(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
-    """The rows of one claim: a direction's one a study that holds all its runs, else a single one."""
+def judge(claim: Claim, evidence: Evidence, protocol: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The rows of one claim: a direction's one a study that holds all its runs, else a single one.
+
+    Args:
+        protocol: of the paper's main numbers, as its file tells it.
+    """
     if claim.judge:
-        return _direction(claim, evidence)
-    return _number(claim, claim.number, evidence) if claim.number else [_context(claim)]
+        rows = _direction(claim, evidence)
+    else:
+        rows = _number(claim, claim.number, evidence) if claim.number else [_context(claim)]
+    there = numbers.told(claim, protocol or {})
+    for row in rows:
+        if claim.kind != "context":
+            row["protocols"] = _beside(there, row, evidence)
+    return rows
 
 
 def _row(claim: Claim, verdict: str, why: str, **more: Any) -> dict[str, Any]:
@@ -23,7 +33,13 @@ def _row(claim: Claim, verdict: str, why: str, **more: Any) -> dict[str, Any]:
         "id": claim.id,
         "claim": claim.claim,
         "kind": claim.kind,
+        "by": "ours" if claim.ours else "paper",
+        "status": claim.status,
+        "source": claim.source,
+        "note": claim.note,
+        "test": claim.test,
         "paper_value": claim.value,
+        "says": claim.says,
         "protocol": numbers.protocol(claim),
         **empty,
         "differences": [],
@@ -32,9 +48,20 @@ def _row(claim: Claim, verdict: str, why: str, **more: Any) -> dict[str, Any]:
         "why": why,
         "cost": None,
         "comparisons": [],
+        "protocols": [],
         "evidence": [],
         **more,
     }
+
+
+def _beside(there: dict[str, str], row: dict[str, Any], evidence: Evidence) -> list[dict[str, str | None]]:
+    """The paper's protocol beside that of the runs that judge a claim, one entry a line of it."""
+    here: dict[str, str] = {}
+    if row["study"]:
+        runs = dict.fromkeys("/".join(file.split("/")[-3:-1]) for file in row["evidence"] if "results/" in file)
+        held = {run: evidence.records.get((row["study"], run), {}) for run in runs}
+        here = numbers.here({run: records for run, records in held.items() if records}, row["comparisons"])
+    return [{"what": k, "paper": there.get(k), "here": here.get(k)} for k in PROTOCOL]
 
 
 def _direction(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
@@ -55,8 +82,7 @@ def _judged_direction(
     runs = list(dict.fromkeys(r for c in claim.judge or () for r in (c.left, c.right) if r))
     verdict = together([f["outcome"] for f in found])
     least = min(f["seeds"] for f in found)
-    n_held = sum(f["outcome"] == "direction holds" for f in found)
-    why = f"{n_held} of {len(found)} comparisons hold; seeds in common: {least}"
+    why = f"{_counted([f['outcome'] for f in found])}; seeds in common: {least}"
     one = found[0] if len(found) == 1 else None
     return _flagged(
         _row(
@@ -68,6 +94,16 @@ def _judged_direction(
         ),
         evidence.failed(study, runs),
     )  # fmt: skip
+
+
+def _counted(outcomes: list[str]) -> str:
+    """How many comparisons hold, fail and do neither, and what one failure did."""
+    words = {HOLDS: "hold", FAILS: "fail", OPEN: "not told apart"}
+    of = [f"{n} {word}" for outcome, word in words.items() if (n := outcomes.count(outcome))]
+    if len(outcomes) == 1:
+        return {HOLDS: "the comparison holds", FAILS: "the comparison fails", OPEN: "not told apart"}[outcomes[0]]
+    decided = "; one failure is enough" if outcomes.count(FAILS) and outcomes.count(HOLDS) else ""
+    return f"of {len(outcomes)} comparisons {', '.join(of)}{decided}"
 
 
 def _told(claim: Claim, evidence: Evidence, study: str, runs: list[str]) -> list[str]:

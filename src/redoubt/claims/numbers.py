@@ -7,6 +7,7 @@ import numpy as np
 
 from redoubt.claims.evidence import Evidence
 from redoubt.claims.schema import Claim, Number
+from redoubt.data.catalogue import describe
 from redoubt.records.packed_booleans import unpack
 from redoubt.statistics.intervals import Interval, nrr, paired_statistic
 
@@ -25,6 +26,60 @@ def protocol(claim: Claim) -> dict[str, Any]:
         told |= {"attack": f"{n.attack} {steps}".strip(), "threat": f"{n.norm} {n.eps:.4g}"}
         told["test images"] = n.images
     return {k: v for k, v in told.items() if v is not None}
+
+
+def told(claim: Claim, protocol: dict[str, str]) -> dict[str, str]:
+    """What is known of the paper's protocol, by the words of `schema.PROTOCOL`: the claim's own before the file's."""
+    own: dict[str, Any] = {"data set": claim.dataset, "architecture": claim.architecture, "attack": claim.metric}
+    if claim.number:
+        n = claim.number
+        steps = ", ".join(f"{k} {v}" for k, v in n.params.items())
+        own |= {"attack": f"{n.attack} {steps}".strip(), "radius": f"{n.norm} {n.eps:.4g}", "images": n.images}
+    return protocol | {k: str(v) for k, v in own.items() if v is not None}
+
+
+def here(held: dict[str, dict[int, dict[str, Any]]], comparisons: list[dict[str, Any]]) -> dict[str, str]:
+    """What was done here, by the words of `schema.PROTOCOL`.
+
+    Args:
+        held: run -> seed -> result record, of the runs that judge a claim.
+        comparisons: of the claim.
+    """
+    first = {run: next(iter(records.values())) for run, records in held.items()}
+    if not first:
+        return {}
+    config = {run: r["config"] for run, r in first.items()}
+    size = lambda data: data.get("image_size") or describe(data["name"]).image_size
+    attacks = dict.fromkeys(c["attack"] for c in comparisons if c["attack"])
+    seeds = {run: ", ".join(map(str, records)) for run, records in held.items()}
+    each = {
+        "data set": {run: c["data"]["name"] for run, c in config.items()},
+        "image size": {run: "{0}x{0}".format(size(c["data"])) for run, c in config.items()},
+        "architecture": {run: c["architecture"]["name"] for run, c in config.items()},
+        "radius": {run: f"{c['threat']['norm']} {c['threat']['eps']:.4g}" for run, c in config.items()},
+        "attack": {run: ", ".join(attacks) for run in config},
+        "seeds": {
+            run: ", ".join(map(str, dict.fromkeys(s for c in comparisons for s in c["used"]))) or seeds[run]
+            for run in held
+        },
+        "images": {
+            run: " and ".join(str(n) for n in dict.fromkeys(c["n"] for c in comparisons if c["n"]))
+            or str(r["evaluations"][0]["n"])
+            for run, r in first.items()
+        },
+        "epochs": {run: str(c["training"]["epochs"]) for run, c in config.items()},
+    }
+    return {what: _once(by_run) for what, by_run in each.items() if any(by_run.values())}
+
+
+def _once(by_run: dict[str, str]) -> str:
+    """One value where all runs agree, else each with its runs."""
+    runs: dict[str, list[str]] = {}
+    for run, value in by_run.items():
+        runs.setdefault(value, []).append(run)
+    if len(runs) == 1:
+        return next(iter(runs))
+    return "; ".join(f"{value} ({', '.join(of)})" for value, of in runs.items())
 
 
 def setting(claim: Claim, record: dict[str, Any]) -> list[str]:

@@ -48,7 +48,9 @@ def _judged(papers: dict[Path, Paper], results: list[Path], records: list[Path])
     rows = []
     for path, paper in papers.items():
         head = {"paper": paper.paper, "title": paper.title, "file": f"claims/{path.name}"}
-        rows += [{**head, **row} for claim in paper.claims for row in judge(claim, evidence)]
+        for claim in paper.claims:
+            told = {**head, "headline": claim.id == paper.headline}
+            rows += [{**told, **row} for row in judge(claim, evidence, paper.protocol)]
     return sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["file"]))
 
 

@@ -22,6 +22,9 @@ VERDICTS = (
     "direction holds",
     "reproduced",
 )  # worst first
+OURS = ("ours", "control")  # statuses of what this replication asks, and no paper claims
+# What a paper may say of how it got its main numbers, beside what is done here.
+PROTOCOL = ("data set", "image size", "architecture", "radius", "attack", "seeds", "images", "epochs")
 RUN = r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$"
 Measure = Literal["accuracy", "nrr", "gap", "overfitting", "seconds_per_epoch", "fluctuation", "metric"]
 OF_ATTACK = ("accuracy", "nrr", "gap", "overfitting")
@@ -81,6 +84,7 @@ class Claim(Strict):
     architecture: str | None = Field(None, description="of the classifier")
     metric: str | None = Field(None, description="as the paper names it")
     value: float | None = Field(None, description="as printed")
+    says: str | None = Field(None, description="the paper's numbers behind a direction, short")
     source: str = Field(min_length=1, description="where it is known from")
     status: str = Field(min_length=1, description="of the evidence; the head of the file lists the words")
     test: str | None = Field(None, description="the runs and the quantity that decide it, in words")
@@ -99,6 +103,11 @@ class Claim(Strict):
         return self
 
     @property
+    def ours(self) -> bool:
+        """Whether this replication asks it, as a control, and no paper claims it."""
+        return self.status in OURS
+
+    @property
     def kind(self) -> str:
         return "direction" if self.judge else "number" if self.number else "context"
 
@@ -108,6 +117,10 @@ class Paper(Strict):
 
     paper: str = Field(min_length=1, description="arXiv number")
     title: str = Field(min_length=1, description="of the paper")
+    protocol: dict[Literal[PROTOCOL], str] = Field(  # type: ignore[valid-type]
+        default_factory=dict, description="of its main numbers, each with its source; what no source tells is left out"
+    )
+    headline: str | None = Field(None, description="id of the claim that stands for the paper in one sentence")
     claims: tuple[Claim, ...] = Field(description="every claim")
 
 
@@ -133,6 +146,8 @@ def load(path: Path) -> Paper:
             raise RedoubtError("two claims have this id", file=path, key=f"claims.{name}.id", value=claim.id)
         seen[claim.id] = None
         _known(claim, path)
+    if content.get("headline") is not None:
+        _one_of(content["headline"], list(seen), "claim", path, "headline")
     return parse(Paper, content, path)
 
 

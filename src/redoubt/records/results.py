@@ -46,9 +46,9 @@ def read(path: Path, challenged: bool = True) -> dict[str, Any]:
 def frame(paths: list[Path], challenged: bool = True) -> pd.DataFrame:
     """One row a run and attack, with the bits as an array in `correct`, in the order of `paths`.
 
-    Each run also gets a row `worst`: per example, the minimum over the main attacks on the selected checkpoint that
-    every seed of its variant faced, so that seeds can be averaged, and over every challenge that counts. It is taken
-    over the images that all of them attacked.
+    Each run also gets a row `worst`: per example, the minimum over all main attacks on the selected checkpoint that this
+    seed faced, and over every challenge that counts. It is taken over the images that all of them attacked. Where the
+    seeds of a variant faced different attacks, a row `worst_shared` is over those that every seed faced.
     """
     import pandas as pd  # half a second to load, for commands that need no table
 
@@ -60,10 +60,35 @@ def frame(paths: list[Path], challenged: bool = True) -> pd.DataFrame:
         runs.setdefault(tuple(list(record["run"].values())[:3]), []).append(rows)
     flat = []
     for seeds in runs.values():
-        shared = set.intersection(*({r["name"] for r in rows} for rows in seeds))
-        for rows in seeds:
-            flat += [*rows, _worst(rows, shared)]
+        faced = [[r["name"] for r in _counted(rows)] for rows in seeds]
+        shared = set.intersection(*map(set, faced))
+        for rows, names in zip(seeds, faced, strict=True):
+            flat += [*rows, _worst(rows, set(names), "worst")]
+            if any(set(other) != shared for other in faced):
+                flat.append(_worst(rows, shared, "worst_shared"))
     return pd.DataFrame(flat)
+
+
+def alike(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """The rows `worst` of two runs, seed by seed over the main attacks that both faced.
+
+    Args:
+        a, b: every row of one run each.
+
+    Returns:
+        One row a seed that both have, or None where some seed has no attack in common.
+    """
+    import pandas as pd
+
+    found: tuple[list, list] = ([], [])
+    for seed in sorted(set(a["seed"]) & set(b["seed"])):
+        sides = [side[side["seed"] == seed].to_dict("records") for side in (a, b)]
+        names = set.intersection(*({r["name"] for r in _counted(rows)} for rows in sides))
+        if not names - {"clean"}:
+            return None
+        for rows, kept in zip(sides, found, strict=True):
+            kept.append(_worst(rows, names, "worst"))
+    return (pd.DataFrame(found[0]), pd.DataFrame(found[1])) if found[0] else None
 
 
 def common(a: pd.DataFrame, b: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
@@ -85,20 +110,24 @@ def _row(evaluation: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "correct": unpack(evaluation["correct"], evaluation["n"])}
 
 
-def _worst(rows: list[dict[str, Any]], shared: set[str]) -> dict[str, Any]:
-    clean = rows[0]
-    counted = [
+def _counted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The evaluations that a worst case is taken over: natural images, main attacks and challenges."""
+    return [
         r
         for r in rows
-        if (r["name"] in shared or r["attack"] == challenges.ATTACK)
-        and r["role"] == "main"
+        if r["role"] == "main"
         and r["checkpoint"] == "best"
         and "@" not in r["name"]
+        and not r["name"].startswith("worst")
     ]
+
+
+def _worst(rows: list[dict[str, Any]], names: set[str], called: str) -> dict[str, Any]:
+    counted = [r for r in _counted(rows) if r["name"] in names]
     n = min(r["n"] for r in counted)
     return {
-        **clean,
-        "name": "worst",
+        **rows[0],
+        "name": called,
         "attack": "minimum over " + ", ".join(r["name"] for r in counted),
         "eps": max(r["eps"] for r in counted),
         "n": n,

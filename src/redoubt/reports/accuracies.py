@@ -1,29 +1,33 @@
 """Cells of accuracies: the only place that formats one.
 
-A cell is a percentage; its interval is Wilson's 95 % where one seed was run, and the spread (standard deviation) over
-seeds stands beside the mean where there are several.
+A cell is a percentage, the mean over seeds, with its 95 % bootstrap interval over images and seeds.
 """
 
 import numpy as np
 import pandas as pd
 
-from redoubt.statistics.intervals import wilson
+from redoubt.statistics.intervals import Interval, accuracy
 
 FIRST = ["clean", "fgsm", "pgd", "screen", "autoattack", "worst"]
 
 
+def share(rows: pd.DataFrame) -> Interval:
+    """Accuracy over the seeds of one attack, on the images that all of them attacked."""
+    n = int(rows["n"].min())
+    return accuracy(np.stack([c[:n] for c in rows["correct"]]))
+
+
 def percent(rows: pd.DataFrame) -> str:
-    """One cell: mean over seeds of the accuracy, with its spread or its interval."""
-    shares = np.array([c.mean() for c in rows["correct"]])
-    if len(shares) > 1:
-        return f"{100 * shares.mean():.1f} ± {100 * shares.std(ddof=1):.1f}"
-    ci = wilson(int(rows["correct"].iloc[0].sum()), int(rows["n"].iloc[0]))
+    """One cell: the accuracy with its interval."""
+    ci = share(rows)
     return f"{100 * ci.value:.1f} [{100 * ci.low:.1f}, {100 * ci.high:.1f}]"
 
 
-def fewer(rows: pd.DataFrame, n: int) -> str:
-    """Stands behind a cell of fewer than n images."""
-    return f" (n {found})" if (found := int(rows["n"].max())) < n else ""
+def fewer(rows: pd.DataFrame, n: int, seeds: int) -> str:
+    """Stands behind a cell of fewer than n images or fewer than these seeds."""
+    found, of = int(rows["n"].min()), rows["seed"].nunique()
+    told = [f"n {found}"] * (found < n) + [f"{of} seed{'s' * (of > 1)}"] * (of < seeds)
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _order(names: pd.Series) -> list[str]:
@@ -35,7 +39,7 @@ def _order(names: pd.Series) -> list[str]:
 def accuracy_table(tidy: pd.DataFrame, by: list[str], attacks: list[str] | None = None) -> pd.DataFrame:
     """One row a variant, one column an attack; an empty cell where a variant did not face it.
 
-    `n` counts the test images; a cell of fewer says so.
+    `n` counts the test images and `seeds` the trainings; a cell of fewer says so.
     """
     attacks = attacks or _order(tidy["name"])
     rows = []
@@ -45,6 +49,6 @@ def accuracy_table(tidy: pd.DataFrame, by: list[str], attacks: list[str] | None 
         row["n"] = int(group["n"].max())
         for attack in attacks:
             cell = group[group["name"] == attack]
-            row[attack] = percent(cell) + fewer(cell, row["n"]) if len(cell) else ""
+            row[attack] = percent(cell) + fewer(cell, row["n"], row["seeds"]) if len(cell) else ""
         rows.append(row)
     return pd.DataFrame(rows)

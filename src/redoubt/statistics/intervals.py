@@ -62,7 +62,19 @@ def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
     return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b).pvalue)
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 2000) -> Interval:
+SEED, DRAWS = 0, 2000  # of every bootstrap behind a table, a page or a verdict
+
+
+def accuracy(correct: np.ndarray) -> Interval:
+    """Accuracy with a 95 % percentile bootstrap over images and seeds; at 0 and at 1 it has no width.
+
+    Args:
+        correct: (n,) or (seeds, n) bool.
+    """
+    return paired_statistic(lambda share: share, correct)
+
+
+def paired_difference(a: np.ndarray, b: np.ndarray, seed: int = SEED, draws: int = DRAWS) -> Interval:
     """Accuracy of a minus accuracy of b on the same images, with a 95 % percentile bootstrap over images.
 
     Args:
@@ -72,7 +84,7 @@ def paired_difference(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 
 
 
 def paired_statistic(
-    statistic: Callable[..., float], *correct: np.ndarray, seed: int = 0, draws: int = 2000
+    statistic: Callable[..., float], *correct: np.ndarray, seed: int = SEED, draws: int = DRAWS
 ) -> Interval:
     """A statistic of several accuracies on the same images and seeds, with a 95 % percentile bootstrap over both.
 
@@ -81,14 +93,27 @@ def paired_statistic(
         correct: (n,) or (seeds, n) bool, all of one shape; each draw takes the same images and seeds from all of them.
     """
     bits = np.stack([np.atleast_2d(np.asarray(c, float)) for c in correct])
-    rng = np.random.default_rng(seed)
     _, s, n = bits.shape
-    resampled = []
-    for _ in range(draws):  # one draw a time: (draws, s, n) would not fit for 10,000 images
-        seeds, images = (np.bincount(rng.integers(0, k, k), minlength=k).astype(float) for k in (s, n))
-        resampled.append(statistic(*(bits @ images @ seeds / (s * n))))  # whole numbers: exact in any order
+    resampled: list[float] = []
+    for seeds, images in zip(*_drawn(s, n, seed, draws), strict=True):
+        # Whole numbers: exact in any order.
+        counts = (bits @ images.T.astype(float) * seeds.T).sum(1)
+        resampled += [float(statistic(*shares)) for shares in (counts / (s * n)).T]
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Interval(float(statistic(*bits.mean((1, 2)))), float(low), float(high))
+
+
+@functools.lru_cache(maxsize=8)  # one size of test set asks for the same draws thousands of times
+def _drawn(seeds: int, images: int, seed: int, draws: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """How often each draw takes each seed, (draws, seeds), and each image, (draws, images), in parts of 100 draws."""
+    rng = np.random.default_rng(seed)
+    taken = [
+        [np.bincount(rng.integers(0, k, k), minlength=k).astype(np.uint16) for k in (seeds, images)]
+        for _ in range(draws)
+    ]
+    parts = range(0, draws, 100)  # all at once would not fit for 10,000 images
+    s, n = ([np.stack([t[side] for t in taken[i : i + 100]]) for i in parts] for side in (0, 1))
+    return s, n
 
 
 def paired_means(a: np.ndarray, b: np.ndarray | float) -> Interval:

@@ -64,8 +64,16 @@ def training(root, defense, variant, seed):
 def claims():
     compared = {
         "text": HOSTILE, "left": "cure/main", "right": "pgd_at/main", "measure": "accuracy", "attack": "worst",
-        "expect": "higher", "value": -5.0, "interval": [-9.0, -1.0], "outcome": "fails", "seeds": 2, "n": 40,
+        "metric": None, "expect": "higher", "tolerance": 0.01, "against": None, "unit": "points", "value": -5.0,
+        "sides": [45.0, 50.0], "interval": [-9.0, -1.0], "outcome": "direction fails", "seeds": 2, "used": [0, 1],
+        "n": 40, "discordant": [3, 7], "bootstrap": {"seed": 0, "draws": 2000}, "same_attacks": None,
     }  # fmt: skip
+    other = {"over": ["clean", "pgd50"], "value": 1.0, "interval": [-1.0, 3.0], "outcome": "not told apart"}
+    kept = {
+        "headline": False, "by": "paper", "status": "supported", "source": f"unverified {HOSTILE}", "note": HOSTILE,
+        "test": HOSTILE, "says": None, "protocols": [],
+    }  # fmt: skip
+    beside = [{"what": "seeds", "paper": None, "here": "0, 1"}, {"what": "epochs", "paper": HOSTILE, "here": "2"}]
     return [
         {
             "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "file": "claims/cure.yaml",
@@ -74,7 +82,12 @@ def claims():
             "interval": None if i else [-9.0, -1.0], "unit": None if i else "points",
             "differences": [f"data: {HOSTILE}"], "verdict": verdict, "direction": None, "why": HOSTILE,
             "cost": None if i else "3 GPU hours",
-            "comparisons": {0: [compared], 1: [{**compared, "value": -4.0}, compared]}.get(i, []),
+            "comparisons": {
+                0: [compared], 1: [{**compared, "value": -4.0, "outcome": "direction holds"}, compared],
+                2: [{**compared, "same_attacks": other, "outcome": "not told apart"}],
+            }.get(i, []),
+            **kept, "protocols": beside,
+            **({"by": "ours", "status": "control"} if i == 9 else {"status": "contradicted"} if i == 8 else {}),
             "evidence": ["results/toy/cure/main/seed0.json", "elsewhere"],
         }
         for i, verdict in enumerate(VERDICTS)
@@ -83,7 +96,7 @@ def claims():
             "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "file": "claims/cure.yaml", "id": "n1",
             "claim": HOSTILE, "kind": "context", "paper_value": 50.5, "protocol": {}, "study": None, "ours": None,
             "interval": None, "unit": None, "differences": [], "verdict": "not comparable", "direction": None,
-            "why": HOSTILE, "cost": None, "comparisons": [], "evidence": [],
+            "why": HOSTILE, "cost": None, "comparisons": [], "evidence": [], **kept,
         }
     ]  # fmt: skip
 
@@ -134,7 +147,7 @@ def evidence(tmp_path_factory):
         (reports / "figures" / f"curve.{ending}").write_text(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><circle cx="9" cy="9" r="8"/></svg>'
         )
-    listed = {"figures": [{"figure": "curve", "caption": HOSTILE, "sha256": {}}]}
+    listed = {"figures": [{"figure": "curve", "caption": HOSTILE, "found": "it bends", "sha256": {}}]}
     (reports / "all_figures").write_text(json.dumps(listed))
     (reports / "claims.json").write_text(json.dumps(claims()))
     (root / "fidelity").mkdir()

@@ -7,6 +7,7 @@ from pathlib import Path
 from redoubt.records.files import read_json
 from redoubt.reports.exhibits import ALL
 from redoubt.reports.figures.evidence import Evidence
+from redoubt.reports.figures.listing import told
 from redoubt.reports.figures.style import save, style
 
 
@@ -49,7 +50,7 @@ class Gallery:
                 display(Markdown(text), metadata={"redoubt": {"table": path.stem}})
                 break  # a table holds every study
             picture = self.draw(name, study)
-            save(picture.figure, self.folder, f"{name}-{study}", picture.caption)
+            save(picture.figure, self.folder, f"{name}-{study}", told(picture.caption, picture.found))
             image = Image(str(self.folder / f"{name}-{study}.png"))
             display(image, metadata={"redoubt": {"figure": f"{name}-{study}"}})
             display(Markdown(f"{picture.caption}\n\n**What is seen.** {picture.found}"))

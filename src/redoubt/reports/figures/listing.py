@@ -10,10 +10,18 @@ from redoubt.reports.exhibits import ALL, NOTEBOOKS
 _NOTEBOOK = {e.name: notebook for notebook, exhibits in NOTEBOOKS.items() for e in exhibits}
 
 
+FOUND = "\n\nFound: "  # between a caption and what the figure computes
+
+
+def told(caption: str, found: str) -> str:
+    """A caption and the sentence that the figure computes, as one text file holds them."""
+    return f"{caption}{FOUND}{found}"
+
+
 def listing(folder: Path, path: Path) -> None:
     """Writes the list.
 
-    Each entry has `figure` (its file's name), `caption`, `sha256` (of svg and png) and, from the list of exhibits,
+    Each entry has `figure` (its file's name), `caption`, `found` (the sentence that it computes), `sha256` (of svg and png) and, from the list of exhibits,
     `exhibit`, `study`, `notebook`, `paper`, `number`, `title` and `says`.
     """
     entries = []
@@ -21,10 +29,12 @@ def listing(folder: Path, path: Path) -> None:
         exhibit, _, study = svg.stem.partition("-")
         known = ALL.get(exhibit)
         about = {k: getattr(known, k) for k in ("paper", "number", "title", "says")} if known else {}
+        caption, _, found = svg.with_suffix(".txt").read_text(encoding="utf-8").strip().partition(FOUND)
         entries.append(
             {
                 "figure": svg.stem,
-                "caption": svg.with_suffix(".txt").read_text(encoding="utf-8").strip(),
+                "caption": caption,
+                "found": found,
                 "sha256": {
                     p.suffix[1:]: hashlib.sha256(p.read_bytes()).hexdigest()
                     for p in (svg, svg.with_suffix(".png"))

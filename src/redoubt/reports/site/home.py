@@ -4,9 +4,14 @@ from typing import Any
 
 import pandas as pd
 
+from redoubt.data.catalogue import describe
+from redoubt.records import results
 from redoubt.reports.accuracies import fewer, percent
-from redoubt.reports.site.evidence import Evidence
+from redoubt.reports.check_states import STATES, states
+from redoubt.reports.comparisons import points
+from redoubt.reports.site.evidence import Evidence, Run
 from redoubt.reports.site.links import anchor, to
+from redoubt.statistics.intervals import paired_difference
 
 
 def summary(evidence: Evidence) -> dict[str, Any]:
@@ -20,10 +25,48 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "evaluations": sum(len(r["evaluations"]) for r in records),
         "checks": len(checks),
         "failed": int((~checks["passed"]).sum()) if len(checks) else 0,
+        "states": _states(checks),
+        "scales": {study: scale(runs, study) for study in dict.fromkeys(r.study for r in runs)},
         "hardware": sorted({str(r["provenance"].get("hardware")) for r in records}),
         "computed": _duration(sum(r["training_seconds"] + r["provenance"]["seconds"] for r in records)),
         "last": max((r["provenance"]["started"] for r in records), default=""),
     }
+
+
+def scale(runs: list[Run], study: str) -> str:
+    """What a study was run at, in one line: images, network, radius, seeds, epochs."""
+    records = [s.record for r in runs if r.study == study for s in r.seeds]
+    data, threat = records[0]["data"], records[0]["threat"]
+    configs = [r.get("config", {}) for r in records]
+    of = lambda group, key: [c[group][key] for c in configs if c.get(group, {}).get(key) is not None]
+    size = next(iter(of("data", "image_size")), None) or describe(data["name"]).image_size
+    counts = sorted({len(r.seeds) for r in runs if r.study == study})
+    epochs = sorted(set(of("training", "epochs")))
+    networks = list(dict.fromkeys(of("architecture", "name")))
+    between = lambda found: f"{found[0]} to {found[-1]}" if len(found) > 1 else f"{found[0]}"
+    parts = [
+        f"{data['n']} {data['split']} images of {data['name']}, {size}x{size} pixels",
+        ", ".join(networks[:3]) + (f" and {len(networks) - 3} more networks" if len(networks) > 3 else ""),
+        f"{threat['norm']} radius {threat['eps']:.4g}",
+        f"{between(counts)} training seed{'s' if counts != [1] else ''}",
+        f"{between(epochs)} epochs" if epochs else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _states(checks: pd.DataFrame) -> dict[str, Any]:
+    """How many checks of the main variants have each state, a row a defense, and which were not made."""
+    found = states(checks)
+    rows = []
+    for (study, defense), group in found[found["variant"] == "main"].groupby(["study", "defense"], sort=False):
+        count = group["state"].value_counts()
+        rows.append({
+            "study": study, "defense": defense, "href": to(f"site/runs/{study}/{defense}/main.html", "checks"),
+            "counts": [(state, int(count.get(state, 0))) for state in STATES],
+            "not_made": group[group["state"] == "not made"]["check"].tolist(),
+        })  # fmt: skip
+    total = found["state"].value_counts()
+    return {"rows": rows, "counts": [(state, int(total.get(state, 0))) for state in STATES], "runs": found}
 
 
 def _duration(seconds: float) -> str:
@@ -46,7 +89,25 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
         "runs": len(runs),
         "seeds": sorted({s.seed for r in runs for s in r.seeds}),
         "defenses": [_defense(study, d, tidy, data["n"]) for d in ranked],
+        "first": _first(tidy, ranked),
     }
+
+
+def _first(tidy: pd.DataFrame, ranked: list[str]) -> dict[str, Any] | None:
+    """The most robust defense with all that cannot be told from it, each with its paired difference to the first."""
+    if not ranked:
+        return None
+    of = {d: tidy[tidy["defense"] == d] for d in ranked}
+    tied, told = [], None
+    for other in ranked[1:]:
+        sides = results.alike(of[ranked[0]], of[other])
+        bits = results.common(*sides) if sides else None
+        d = paired_difference(*bits) if bits else None
+        if d is not None and d.low > 0:
+            told = (other, points(d))
+            break
+        tied.append((other, points(d) if d else "no attack in common"))
+    return {"name": ranked[0], "tied": tied, "told": told}
 
 
 def _defense(study: str, defense: str, tidy: pd.DataFrame, n: int) -> dict[str, Any]:
@@ -57,7 +118,7 @@ def _defense(study: str, defense: str, tidy: pd.DataFrame, n: int) -> dict[str, 
     for kind in ("clean", "worst"):
         group = rows[rows["name"] == kind]
         found[kind] = {
-            "text": percent(group) + fewer(group, n),
+            "text": percent(group) + fewer(group, n, rows["seed"].nunique()),
             "at": round(100 * _mean(group), 2),
             "href": to(page, anchor("attack", kind)),
         }

@@ -66,7 +66,7 @@ class Links:
         return None
 
     def _mark(self, table: str, row: dict[str, str], column: str, key: tuple[str, ...]) -> str:
-        for name in (column, row.get("name"), row.get("attack")):
+        for name in ("worst" if column == "worst_shared" else column, row.get("name"), row.get("attack")):
             if name and name in self.attacks[key]:
                 return anchor("attack", name)
         if row.get("check"):

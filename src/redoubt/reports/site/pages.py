@@ -8,9 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
 from markupsafe import Markup
 
+from redoubt.claims.directions import RULE
 from redoubt.claims.fidelity import effect
-from redoubt.reports.names import attack
-from redoubt.reports.site import home, leaderboard, notebooks, runs, search, verdicts
+from redoubt.reports import names
+from redoubt.reports.site import home, leaderboard, notebooks, runs, search, sentences, verdicts, words
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import Links, anchor, flat, numeric, to
 
@@ -46,8 +47,9 @@ def environment() -> Environment:
     )
     made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
-    made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark)
-    made.globals.update(touching=verdicts.touching, effect=effect)
+    made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says)
+    made.globals.update(touching=verdicts.touching, effect=effect, behind=verdicts.behind)
+    made.globals.update(words=words, sentences=sentences, label=names.label, called=names.attack, rule=RULE)
     return made
 
 
@@ -67,7 +69,10 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "table_pages": listed,
         "table_titles": {t["table"]: t["title"] for t in tables},
         "notebook_pages": {n.name: n.page for n in told},
+        "place": functools.partial(verdicts.place, papers=papers),
+        "runs": evidence.runs,
     }
+    shared["scales"] = shared["summary"]["scales"]
 
     def write(template: str, page: str, **values: Any) -> tuple[str, str]:
         return page, jinja.get_template(template).render(page=page, **shared, **values)
@@ -79,25 +84,30 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "index.html",
         "index.html",
         evidence=evidence,
-        judged=verdicts.judged(evidence.claims),
+        judged=[c for p in papers for c in p.judged],
+        controls=[c for p in papers for c in p.controls],
         tables=first,
         across=across,
         boards=leaderboard.boards(evidence),
     )
     for paper in papers:
         yield write("paper.html", paper.page, paper=paper, methods=evidence.methods)
+        if paper.waiting or paper.context:
+            yield write("rest.html", paper.rest, paper=paper)
+    yield write("review.html", "site/review.html")
     yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
     for notebook in told:
         yield write("notebook.html", notebook.page, notebook=notebook)
     for table in tables:
         yield write("table.html", table["page"], table=table)
+    states = shared["summary"]["states"]["runs"]
     cell = ["study", "defense", "variant"]
     tidy = dict(list(evidence.tidy.groupby(cell, sort=False)))
     checks = dict(list(evidence.checks.groupby(cell, sort=False))) if len(evidence.checks) else {}
     for run in evidence.runs:
         key = (run.study, run.defense, run.variant)
         found = checks.get(key, evidence.checks.iloc[:0])
-        yield write("run.html", run.page, **runs.page(run, tidy[key], found, evidence.methods))
+        yield write("run.html", run.page, **runs.page(run, tidy[key], found, evidence.methods, states))
     yield "site/search.js", search.script(evidence, papers, listed)
 
 
@@ -115,5 +125,5 @@ def _tables(evidence: Evidence, links: Links) -> Iterator[dict[str, Any]]:
                 "part": part,
                 "parts": [to(name(p)) for p in range(1, parts + 1)],
                 "cells": cells,
-                "columns": [(attack(c), numeric(cells, i)) for i, c in enumerate(t["header"])],
+                "columns": [(names.attack(c), numeric(cells, i)) for i, c in enumerate(t["header"])],
             }

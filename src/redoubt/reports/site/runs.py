@@ -10,22 +10,28 @@ from redoubt.reports.accuracies import percent
 from redoubt.reports.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
 from redoubt.reports.site.evidence import Run, Seed
 from redoubt.reports.site.links import anchor
-from redoubt.statistics.intervals import wilson
+from redoubt.statistics.intervals import accuracy
 
 SETTINGS = ("architecture", "data", "threat", "training")
 
 
-def page(run: Run, tidy: pd.DataFrame, checks: pd.DataFrame, methods: list[Method]) -> dict[str, Any]:
+def page(
+    run: Run, tidy: pd.DataFrame, checks: pd.DataFrame, methods: list[Method], states: pd.DataFrame
+) -> dict[str, Any]:
     """The values of `run.html`.
 
     Args:
         tidy, checks: the rows of `results.frame` and `check_table.table` that belong to this run.
         methods: of all defenses.
+        states: `check_states.states` of every run.
     """
+    of = states[(states["study"] == run.study) & (states["defense"] == run.defense)]
+    absent = of[(of["variant"] == run.variant) & of["state"].isin(["not made", "does not apply"])]
     return {
         "run": run,
         "attacks": _attacks(run, tidy),
         "checks": _checks(checks),
+        "absent": absent[["check", "state"]].to_dict("records"),
         "settings": _settings(run),
         "copy_of": copy_of,
         "chart": chart(run),
@@ -42,7 +48,7 @@ def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
     found = {(s.seed, e["name"]): e for s in run.seeds for e in s.record["evaluations"]}
     seeds = {s.seed: s for s in run.seeds}
     groups = dict(list(tidy.groupby("name", sort=False)))
-    order = [n for n in ("clean", "worst") if n in groups]
+    order = [n for n in ("clean", "worst", "worst_shared") if n in groups]
     entries = []
     for name in [*order, *(n for n in groups if n not in order)]:
         group = groups[name]
@@ -53,7 +59,7 @@ def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
                 "name": name,
                 "id": anchor("attack", name),
                 "cell": percent(group),
-                "role": "derived" if name == "worst" else first["role"],
+                "role": "derived" if name.startswith("worst") else first["role"],
                 "family": first["attack"],
                 "norm": first["norm"],
                 "eps": f"{first['eps']:.4g}",
@@ -69,7 +75,7 @@ def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
     correct, n = int(row["correct"].sum()), int(row["n"])
-    ci = wilson(correct, n)
+    ci = accuracy(row["correct"])
     made = seed.record["provenance"]
     told = row["info"].get("challenge")
     weights = seed.record["checkpoints"].get(row["checkpoint"], {})

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from redoubt.claims.fidelity import Method, about
-from redoubt.reports.site.evidence import Evidence, Run
-from redoubt.reports.site.links import anchor
+from redoubt.reports.site import sentences
+from redoubt.reports.site.evidence import Evidence, Run, Seed
+from redoubt.reports.site.links import anchor, flat, to
 
 # A verdict's first words -> (style, sign): the sign says it without colour. The order is that of the counts.
 SHOWN = {
@@ -21,6 +22,7 @@ SHOWN = {
     "not run": ("open", "○"),
 }
 OTHER = ("open", "·")
+WAITING = ("not run", "not comparable")  # verdicts that no run here gave
 # What people call the papers that are judged, in the order of the pages.
 NAMES = {
     "2211.00525": "UIAT",
@@ -56,13 +58,28 @@ class Paper:
         return f"site/papers/{name}.html"
 
     @property
+    def rest(self) -> str:
+        """The page of the claims that wait and of the numbers kept for context."""
+        return self.page.removesuffix(".html") + "-rest.html"
+
+    @property
     def arxiv(self) -> bool:
         left, _, right = self.key.partition(".")
         return left.isdigit() and right.isdigit()
 
     @property
     def judged(self) -> list[dict[str, Any]]:
-        return judged(self.claims)
+        """What the paper claims and runs here decided."""
+        return [c for c in judged(self.claims) if c.get("by") != "ours"]
+
+    @property
+    def controls(self) -> list[dict[str, Any]]:
+        """What no paper claims and this replication asks."""
+        return [c for c in judged(self.claims) if c.get("by") == "ours"]
+
+    @property
+    def waiting(self) -> list[dict[str, Any]]:
+        return waiting(self.claims)
 
     @property
     def context(self) -> list[dict[str, Any]]:
@@ -73,6 +90,17 @@ class Paper:
     def counts(self) -> list[tuple[str, int]]:
         return counts(self.judged)
 
+    @property
+    def rest_count(self) -> int:
+        """How many claims and numbers stand on the page of the rest."""
+        return len(self.waiting) + len(self.context)
+
+    @property
+    def headline(self) -> dict[str, Any] | None:
+        """The claim that stands for the paper in one sentence: the one that its file names, else its first."""
+        named = [c for c in self.judged if c.get("headline")]
+        return next(iter([*named, *self.judged]), None)
+
 
 def shown(verdict: str | None) -> tuple[str, str]:
     """The style and the sign of a verdict; one that is not known is shown as open."""
@@ -81,9 +109,13 @@ def shown(verdict: str | None) -> tuple[str, str]:
 
 
 def judged(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """The claims that a run can test, those without an answer yet last; the others are kept for context."""
-    tested = [c for c in claims or [] if c.get("kind") != "context"]
-    return sorted(tested, key=lambda c: shown(c.get("verdict"))[0] == "open")
+    """The claims that runs here decided, a claim that several studies test once for each."""
+    return [c for c in claims or [] if c.get("kind") != "context" and c.get("verdict") not in WAITING]
+
+
+def waiting(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The claims that a run could test, but none here does, or not under the paper's protocol."""
+    return [c for c in claims or [] if c.get("kind") != "context" and c.get("verdict") in WAITING]
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -94,16 +126,23 @@ def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: (place(item[0]), item[0]))
 
 
-def measured(claim: dict[str, Any]) -> list[str]:
-    """What was found here, a line a comparison, with interval and unit; empty where nothing was."""
-    several = [c for c in claim.get("comparisons") or [] if c.get("value") is not None]
-    if len(several) > 1:
-        return [_against(c) for c in several]
+def measured(claim: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was found here, a line a comparison with its own outcome (empty for a number); empty where nothing was."""
+    found = [c for c in claim.get("comparisons") or [] if c.get("value") is not None]
+    if found:
+        said = lambda c: f"{sentences.sides(c)}: {sentences.difference(c)}, expected {sentences.expected(c)}"
+        return [(str(c.get("outcome") or ""), said(c)) for c in found]
     value, unit = claim.get("ours"), claim.get("unit")
     if value is None or isinstance(value, str):
-        return [value] if value else []
+        return [("", value)] if value else []
     shape = "{:+.1f}" if unit == "points" else "{:.1f}" if unit else "{:.4g}"
-    return [_number(value, claim.get("interval"), shape) + (f" {unit}" if unit else "")]
+    around = f" [{', '.join(shape.format(v) for v in claim['interval'])}]" if claim.get("interval") else ""
+    return [("", shape.format(value) + around + (f" {unit}" if unit else ""))]
+
+
+def says(claim: dict[str, Any]) -> str:
+    """What the paper says, as a number or short; empty where no number of it is known."""
+    return flat(claim["paper_value"]) if claim.get("paper_value") is not None else str(claim.get("says") or "")
 
 
 def rank(claim: dict[str, Any]) -> str:
@@ -112,17 +151,18 @@ def rank(claim: dict[str, Any]) -> str:
     return next((str(v) for v in values if isinstance(v, int | float)), "")
 
 
-def _against(comparison: dict[str, Any]) -> str:
-    """One of several comparisons, short: against whom, under which attack, by how much."""
-    what = comparison.get("attack") or comparison.get("metric") or comparison["measure"].replace("_", " ")
-    whom = f"{comparison['left']} against {comparison.get('right') or 'a number'}".replace("/main", "")
-    shape = "{:+.1f}" if comparison.get("attack") else "{:+.3g}"
-    return f"{whom}, {what}: {_number(comparison['value'], comparison.get('interval'), shape)}"
+def place(claim: dict[str, Any], papers: list[Paper]) -> str:
+    """The address of a claim: on its paper's page where it was judged, else on the page of the rest."""
+    paper = next(p for p in papers if p.key == str(claim["paper"]))
+    return to(paper.page if judged([claim]) else paper.rest, mark(claim))
 
 
-def _number(value: float, interval: list[float] | None, shape: str) -> str:
-    around = f" [{', '.join(shape.format(v) for v in interval)}]" if interval else ""
-    return shape.format(value) + around
+def behind(claim: dict[str, Any], runs: list[Run]) -> list[tuple[Run, list[Seed]]]:
+    """The runs that a claim rests on, each with the seeds that entered."""
+    paths = {"/".join(str(e).split("/")[1:4]) for e in claim.get("evidence") or []}
+    used = {s for c in claim.get("comparisons") or [] for s in c.get("used") or []}
+    found = [r for r in runs if r.path in paths]
+    return [(r, [s for s in r.seeds if not used or s.seed in used]) for r in found]
 
 
 def mark(claim: dict[str, Any]) -> str:
