@@ -6,6 +6,7 @@ import pandas as pd
 
 from redoubt.reports import names
 from redoubt.reports.accuracies import accuracy_table
+from redoubt.reports.check_states import STATES, states
 from redoubt.reports.paper_tables import PROTOCOL, columns
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import anchor, to
@@ -27,7 +28,8 @@ def _board(evidence: Evidence, study: str, rows: pd.DataFrame) -> dict[str, Any]
     shown = [c for c in shown if c != "worst_shared"]
     worst = rows[rows["name"] == "worst"]
     kept = {d: group["correct"].map(lambda c: c.mean()).mean() for d, group in worst.groupby("defense")}
-    checks = evidence.checks
+    checks = states(evidence.checks)
+    checks = checks[(checks["study"] == study) & (checks["variant"] == "main")]
     return {
         "study": study,
         "columns": [(c, names.attack(c)) for c in shown],
@@ -37,7 +39,7 @@ def _board(evidence: Evidence, study: str, rows: pd.DataFrame) -> dict[str, Any]
                 "name": names.label(f"{defense}/main"),
                 "href": to(page := f"site/runs/{study}/{defense}/main.html"),
                 "cells": [_cell(cells.loc[defense, c], to(page, anchor("attack", c))) for c in shown],
-                "checks": _checks(checks[(checks["study"] == study) & (checks["defense"] == defense)], page),
+                "checks": _checks(checks[checks["defense"] == defense], page),
                 "seeds": cells.loc[defense, "seeds"],
                 "n": cells.loc[defense, "n"],
             }
@@ -53,9 +55,6 @@ def _cell(text: str, href: str) -> dict[str, str]:
 
 
 def _checks(checks: pd.DataFrame, page: str) -> dict[str, Any]:
-    of_main = checks[checks["variant"] == "main"]
-    return {
-        "failed": int((~of_main["passed"].astype(bool)).sum()),
-        "of": len(of_main),
-        "href": to(page, "checks"),
-    }
+    """How many checks have each state that is not without a number, and where they stand."""
+    count = checks["state"].value_counts()
+    return {"counts": [(s, int(count[s])) for s in STATES if s in count], "href": to(page, "checks")}

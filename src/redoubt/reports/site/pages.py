@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from redoubt.claims.directions import RULE
 from redoubt.claims.fidelity import effect
-from redoubt.reports import names
+from redoubt.reports import names, verdict_looks
 from redoubt.reports.site import home, leaderboard, notebooks, runs, search, sentences, verdicts, words
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import Links, anchor, flat, numeric, to
@@ -45,11 +45,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
+    made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdict_looks.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
-    made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says)
+    made.globals.update(
+        measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says
+    )
     made.globals.update(touching=verdicts.touching, effect=effect, behind=verdicts.behind)
     made.globals.update(words=words, sentences=sentences, label=names.label, called=names.attack, rule=RULE)
+    made.globals.update(check_looks=verdict_looks.CHECKS)
     return made
 
 
@@ -60,7 +63,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     tables = list(_tables(evidence, links))
     listed = {t["table"]: to(t["page"]) for t in tables if t["part"] == 1}
     told = [notebooks.read(evidence.reports, file) for file in evidence.notebooks]
-    shared = {
+    shared: dict[str, Any] = {
         "papers": papers,
         "links": links,
         "summary": home.summary(evidence),
