@@ -142,7 +142,7 @@ def _listed(path: Path, key: str) -> list[dict[str, Any]]:
 
 
 def _figures(reports: Path) -> list[dict[str, Any]]:
-    """The listed figures, each with the size in CSS pixels at which its words have the size that they were drawn for."""
+    """The listed figures, each with the size in CSS pixels at which its words are as large as they were drawn."""
     found = _listed(reports / "all_figures", "figures")
     for figure in found:
         path = reports / "figures" / f"{figure['figure']}.svg"
