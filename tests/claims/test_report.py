@@ -51,8 +51,15 @@ def test_the_worst_verdict_comes_first_and_every_row_has_the_same_keys(rows):
 def test_where_a_claim_comes_from_and_who_asks_it(records):
     records.run("cure/main", entry("a", bits(0.7)))
     records.run("pgd_at/main", entry("a", bits(0.5)))
-    ours, theirs = records.rows("note: beware, status: control, " + HOLDS, "test: by hand, says: +2 points, " + HOLDS)
-    assert (ours["by"], ours["status"], ours["note"], ours["source"]) == ("ours", "control", "beware", "paper")
+    ours, theirs = records.rows(
+        "note: beware, status: control, " + HOLDS, "test: by hand, says: +2 points, " + HOLDS
+    )
+    assert (ours["by"], ours["status"], ours["note"], ours["source"]) == (
+        "ours",
+        "control",
+        "beware",
+        "paper",
+    )
     assert (theirs["by"], theirs["test"], theirs["says"]) == ("paper", "by hand", "+2 points")
 
 

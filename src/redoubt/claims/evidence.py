@@ -86,7 +86,9 @@ class Evidence:
         if all(whole[row["run"], row["seed"]] == row["attack"] for row in rows):
             return None
         x, y = ({int(r["seed"]): r["correct"] for r in side.to_dict("records")} for side in found)
-        over = dict.fromkeys(n for row in rows for n in row["attack"].removeprefix("minimum over ").split(", "))
+        over = dict.fromkeys(
+            n for row in rows for n in row["attack"].removeprefix("minimum over ").split(", ")
+        )
         return x, y, list(over)
 
     def worst_of(self, study: str, run: str) -> str:

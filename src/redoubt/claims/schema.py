@@ -118,9 +118,12 @@ class Paper(Strict):
     paper: str = Field(min_length=1, description="arXiv number")
     title: str = Field(min_length=1, description="of the paper")
     protocol: dict[Literal[PROTOCOL], str] = Field(  # type: ignore[valid-type]
-        default_factory=dict, description="of its main numbers, each with its source; what no source tells is left out"
+        default_factory=dict,
+        description="of its main numbers, each with its source; what no source tells is left out",
     )
-    headline: str | None = Field(None, description="id of the claim that stands for the paper in one sentence")
+    headline: str | None = Field(
+        None, description="id of the claim that stands for the paper in one sentence"
+    )
     claims: tuple[Claim, ...] = Field(description="every claim")
 
 

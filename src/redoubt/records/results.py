@@ -46,9 +46,9 @@ def read(path: Path, challenged: bool = True) -> dict[str, Any]:
 def frame(paths: list[Path], challenged: bool = True) -> pd.DataFrame:
     """One row a run and attack, with the bits as an array in `correct`, in the order of `paths`.
 
-    Each run also gets a row `worst`: per example, the minimum over all main attacks on the selected checkpoint that this
-    seed faced, and over every challenge that counts. It is taken over the images that all of them attacked. Where the
-    seeds of a variant faced different attacks, a row `worst_shared` is over those that every seed faced.
+    Each run also gets a row `worst`: per example, the minimum over all main attacks on the selected checkpoint that
+    this seed faced, and over every challenge that counts. It is taken over the images that all of them attacked. Where
+    the seeds of a variant faced different attacks, a row `worst_shared` is over those that every seed faced.
     """
     import pandas as pd  # half a second to load, for commands that need no table
 

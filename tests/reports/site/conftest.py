@@ -73,7 +73,10 @@ def claims():
         "headline": False, "by": "paper", "status": "supported", "source": f"unverified {HOSTILE}", "note": HOSTILE,
         "test": HOSTILE, "says": None, "protocols": [],
     }  # fmt: skip
-    beside = [{"what": "seeds", "paper": None, "here": "0, 1"}, {"what": "epochs", "paper": HOSTILE, "here": "2"}]
+    beside = [
+        {"what": "seeds", "paper": None, "here": "0, 1"},
+        {"what": "epochs", "paper": HOSTILE, "here": "2"},
+    ]
     return [
         {
             "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "file": "claims/cure.yaml",

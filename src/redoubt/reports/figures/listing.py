@@ -21,7 +21,8 @@ def told(caption: str, found: str) -> str:
 def listing(folder: Path, path: Path) -> None:
     """Writes the list.
 
-    Each entry has `figure` (its file's name), `caption`, `found` (the sentence that it computes), `sha256` (of svg and png) and, from the list of exhibits,
+    Each entry has `figure` (its file's name), `caption`, `found` (the sentence that it computes), `sha256` (of svg and
+    png) and, from the list of exhibits,
     `exhibit`, `study`, `notebook`, `paper`, `number`, `title` and `says`.
     """
     entries = []

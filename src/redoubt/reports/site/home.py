@@ -58,7 +58,9 @@ def _states(checks: pd.DataFrame) -> dict[str, Any]:
     """How many checks of the main variants have each state, a row a defense, and which were not made."""
     found = states(checks)
     rows = []
-    for (study, defense), group in found[found["variant"] == "main"].groupby(["study", "defense"], sort=False):
+    for (study, defense), group in found[found["variant"] == "main"].groupby(
+        ["study", "defense"], sort=False
+    ):
         count = group["state"].value_counts()
         rows.append({
             "study": study, "defense": defense, "href": to(f"site/runs/{study}/{defense}/main.html", "checks"),

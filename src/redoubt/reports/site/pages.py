@@ -47,7 +47,9 @@ def environment() -> Environment:
     )
     made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
-    made.globals.update(measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says)
+    made.globals.update(
+        measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says
+    )
     made.globals.update(touching=verdicts.touching, effect=effect, behind=verdicts.behind)
     made.globals.update(words=words, sentences=sentences, label=names.label, called=names.attack, rule=RULE)
     return made
@@ -59,17 +61,18 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     papers = verdicts.papers(evidence)
     tables = list(_tables(evidence, links))
     listed = {t["table"]: to(t["page"]) for t in tables if t["part"] == 1}
+    summary = home.summary(evidence)
     shared = {
         "papers": papers,
         "links": links,
-        "summary": home.summary(evidence),
+        "summary": summary,
+        "scales": summary["scales"],
         "paper_pages": {p.key: to(p.page) for p in papers},
         "names": verdicts.NAMES,
         "table_pages": listed,
         "place": functools.partial(verdicts.place, papers=papers),
         "runs": evidence.runs,
     }
-    shared["scales"] = shared["summary"]["scales"]
 
     def write(template: str, page: str, **values: Any) -> tuple[str, str]:
         return page, jinja.get_template(template).render(page=page, **shared, **values)
@@ -94,7 +97,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
     for table in tables:
         yield write("table.html", table["page"], table=table)
-    states = shared["summary"]["states"]["runs"]
+    states = summary["states"]["runs"]
     cell = ["study", "defense", "variant"]
     tidy = dict(list(evidence.tidy.groupby(cell, sort=False)))
     checks = dict(list(evidence.checks.groupby(cell, sort=False))) if len(evidence.checks) else {}

@@ -17,7 +17,9 @@ MEASURES = {
 def sides(c: dict[str, Any]) -> str:
     """Under what, and both sides with their values: `worst case: CURE 41.4 %, TRADES 49.5 %`."""
     both = c.get("sides") or [None, None]
-    named = [f"{name} {_plain(c, v)}".strip() for name, v in zip((label(c["left"]), right(c)), both, strict=True)]
+    named = [
+        f"{name} {_plain(c, v)}".strip() for name, v in zip((label(c["left"]), right(c)), both, strict=True)
+    ]
     return f"{under(c)}: {', '.join(named)}"
 
 
@@ -37,7 +39,9 @@ def under(c: dict[str, Any]) -> str:
 def difference(c: dict[str, Any]) -> str:
     """Left minus right with its interval and unit."""
     shape = "{:+.1f}" if c.get("attack") else "{:+.3g}"
-    around = f" [{', '.join(shape.format(v) for v in c['interval'])}]" if c.get("interval") else " (no interval)"
+    around = (
+        f" [{', '.join(shape.format(v) for v in c['interval'])}]" if c.get("interval") else " (no interval)"
+    )
     return shape.format(c["value"]) + around + (f" {c['unit']}" if c.get("unit") else "")
 
 
@@ -122,4 +126,8 @@ def deciding(claim: dict[str, Any]) -> dict[str, Any] | None:
 def _plain(c: dict[str, Any], value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.1f}\u00a0%" if c.get("unit") == "points" else f"{value:.3g}{' s' if c.get('unit') == 's' else ''}"
+    return (
+        f"{value:.1f}\u00a0%"
+        if c.get("unit") == "points"
+        else f"{value:.3g}{' s' if c.get('unit') == 's' else ''}"
+    )

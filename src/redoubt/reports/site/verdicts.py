@@ -142,7 +142,9 @@ def measured(claim: dict[str, Any]) -> list[tuple[str, str]]:
 
 def says(claim: dict[str, Any]) -> str:
     """What the paper says, as a number or short; empty where no number of it is known."""
-    return flat(claim["paper_value"]) if claim.get("paper_value") is not None else str(claim.get("says") or "")
+    return (
+        flat(claim["paper_value"]) if claim.get("paper_value") is not None else str(claim.get("says") or "")
+    )
 
 
 def rank(claim: dict[str, Any]) -> str:
