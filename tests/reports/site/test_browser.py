@@ -93,6 +93,16 @@ def test_it_reads_well_in_both_schemes(visit, page, scheme):
     assert (paper == "rgb(251, 250, 248)") == (scheme == "light")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_axe_finds_nothing(visit, page, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    tab = visit(page, scheme=scheme)
+    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    found = axe.Axe().run(tab, options={"preload": False}).response["violations"]
+    assert [(v["id"], n["target"]) for v in found for n in v["nodes"]] == []
+
+
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_a_phone_scrolls_down_only(visit, page):
     tab = visit(page, width=390)
