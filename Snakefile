@@ -7,6 +7,7 @@
 """
 
 import os
+import sys
 from pathlib import Path
 
 import snakemake.benchmark
@@ -23,6 +24,9 @@ try:
     dag = Dag()
 except RedoubtError as error:
     raise WorkflowError(str(error))
+
+# A job on a cluster finds `redoubt` and `papermill` where this Python lies, activated or not.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 # Its default, half a second, reads the memory maps of every job so often that this took a seventh of a core.
 snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 10
@@ -50,8 +54,21 @@ onerror:
 
 
 def gpu():
-    """A run takes the machine's GPU, or one of a cluster's: the node that submits it may have none."""
-    return int(workflow.non_local_exec or dag.gpu)
+    """A run takes the machine's GPU, or one of a cluster's: the node that submits it may have none.
+
+    Where the cluster's profile asks by `gres`, it does not ask a second time.
+    """
+    return int(config.get("gpu", not gres() and (workflow.non_local_exec or dag.gpu)))
+
+
+def gres():
+    """How a cluster that knows its GPUs only as generic resources is asked for one, as `gpu:1`."""
+    return config.get("gres", "")
+
+
+# Where a job on a cluster has no network, the node that submits it has one.
+localrules:
+    prepare_data,
 
 
 # Relative: a project that is moved or copied has nothing to make anew.
@@ -111,6 +128,7 @@ for group in dag.groups("scratch"):
         threads: 1
         resources:
             gpu=lambda w: gpu(),
+            gres=lambda w: gres(),
             core=1,
         params:
             fingerprint=lambda w: dag.training(w.run),
@@ -140,6 +158,7 @@ for group in dag.groups("scratch", "checkpoints"):
         threads: 1
         resources:
             gpu=lambda w: gpu(),
+            gres=lambda w: gres(),
             core=1,
         params:
             fingerprint=lambda w: dag.attacking(w.run),
@@ -164,6 +183,7 @@ rule audit_variant:
     threads: 1
     resources:
         gpu=lambda w: gpu(),
+        gres=lambda w: gres(),
         core=1,
     params:
         fingerprint=lambda w: dag.auditing(w.run),
@@ -185,6 +205,11 @@ rule judge_claims:
         "logs/judge_claims.log",
     benchmark:
         "logs/judge_claims.benchmark.tsv"
+    group:
+        "reports"
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: attempt * 10,
     params:
         records=[f"--record {path}" for path in dag.all_records()],
         folder=CLAIMS,
@@ -209,6 +234,11 @@ rule make_tables:
         "logs/make_tables.log",
     benchmark:
         "logs/make_tables.benchmark.tsv"
+    group:
+        "reports"
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: attempt * 10,
     params:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.tables"),
@@ -226,6 +256,11 @@ rule list_exhibits:
         "logs/list_exhibits.log",
     benchmark:
         "logs/list_exhibits.benchmark.tsv"
+    group:
+        "reports"
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: attempt * 10,
     params:
         content=dag.listed(),
     message:
@@ -264,9 +299,13 @@ for notebook, figures in dag.figures().items():
             f"logs/run_notebook/{notebook}.log",
         benchmark:
             f"logs/run_notebook/{notebook}.benchmark.tsv"
+        group:
+            "reports"
         threads: 1
         resources:
             core=1,
+            mem_mb=4000,
+            runtime=lambda w, attempt: attempt * 20,
         params:
             code=dag.drawing(notebook),
         message:
@@ -286,6 +325,11 @@ rule list_figures:
         "logs/list_figures.log",
     benchmark:
         "logs/list_figures.benchmark.tsv"
+    group:
+        "reports"
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: attempt * 10,
     message:
         "List every figure with its hash"
     shell:
@@ -311,6 +355,11 @@ rule write_site:
         "logs/write_site.log",
     benchmark:
         "logs/write_site.benchmark.tsv"
+    group:
+        "reports"
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: attempt * 10,
     params:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.site"),

@@ -12,7 +12,8 @@
 
 # %% [markdown]
 # # Claims
-# Every testable claim of the five papers beside what was measured; how verdicts are reached stands in `redoubt.claims`.
+# Which testable claims of the five papers hold here? How verdicts are reached stands in `redoubt.claims`.
+# On a small study only directions are judged, never the papers' numbers.
 
 # %% tags=["parameters"]
 root = "."
@@ -24,8 +25,8 @@ from redoubt.reports.figures import Gallery
 gallery = Gallery(root, figures, "claims")
 
 # %% [markdown]
-# ## Verdicts
-# On the embedded digits only directions are judged, never the papers' numbers.
+# ## How many claims hold?
+# Each claim is a rule that was written before the runs; each verdict comes from bits an image.
 
 # %%
 gallery.show("claim_verdicts")
@@ -34,7 +35,16 @@ gallery.show("claim_verdicts")
 gallery.show("claims")
 
 # %% [markdown]
-# ## Differences
+# **What it does not show.** The weight of a claim: a paper's headline counts as much as a remark. Claims of one paper
+# share runs, so they are not independent.
+
+# %% [markdown]
+# ## What does each verdict rest on?
+# Every comparison behind a judged claim, with the interval that decides it.
 
 # %%
 gallery.show("claim_differences")
+
+# %% [markdown]
+# **What it does not show.** A correction for many comparisons: one interval in twenty misses its value by chance
+# alone.

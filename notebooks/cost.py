@@ -12,7 +12,7 @@
 
 # %% [markdown]
 # # Cost
-# What robustness costs. Seconds are of whatever machine trained, so ratios inside one study say more than values.
+# What does robustness cost? Seconds are of whatever machine trained, so ratios inside one study say more than values.
 
 # %% tags=["parameters"]
 root = "."
@@ -24,8 +24,8 @@ from redoubt.reports.figures import Gallery
 gallery = Gallery(root, figures, "cost")
 
 # %% [markdown]
-# ## Robustness against training time
-# Up and to the left is better.
+# ## Does more training time buy more robustness?
+# Seconds of a training against the worst case, a panel a paper. Up and to the left is better.
 
 # %%
 gallery.show("robustness_against_cost")
@@ -34,8 +34,15 @@ gallery.show("robustness_against_cost")
 gallery.show("cost")
 
 # %% [markdown]
-# ## Seconds an epoch
-# The inner attack is most of an epoch: its number of steps explains most of the differences.
+# **What it does not show.** The cost of tuning a method, which no record holds, and of the weights that a fine-tuning
+# starts from.
+
+# %% [markdown]
+# ## What does an epoch take?
+# Seconds an epoch. The inner attack is most of one: its number of steps explains most of the differences.
 
 # %%
 gallery.show("seconds_per_epoch")
+
+# %% [markdown]
+# **What it does not show.** Seconds of another machine; other work may have shared this one.

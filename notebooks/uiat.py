@@ -12,8 +12,10 @@
 
 # %% [markdown]
 # # UIAT: inverse adversaries
-# Dong, Moosavi-Dezfooli, Lai and Xie, CVPR 2023 (arXiv 2211.00525). No official code and no public number of its tables
-# was found: every value marked `ours` is a choice of this replication, and only directions are judged.
+# Dong, Moosavi-Dezfooli, Lai and Xie, CVPR 2023 (arXiv 2211.00525). Does it help to align a network's answer on an
+# adversarial example with its answer on an inverse one, an image that was changed to be easier?
+# No official code and no public number of its tables was found: every value marked `ours` is a choice of this
+# replication, and only directions are judged.
 
 # %% tags=["parameters"]
 root = "."
@@ -25,14 +27,28 @@ from redoubt.reports.figures import Gallery
 gallery = Gallery(root, figures, "uiat")
 
 # %% [markdown]
-# ## Main comparison
+# ## Which of its claims hold?
+# Every claim that a run can test, as comparisons of two runs on the same images and seeds.
+
+# %%
+gallery.show("uiat_claims")
+
+# %% [markdown]
+# **What it does not show.** The paper's own numbers: none is public, and the data set here is not its.
+
+# %% [markdown]
+# ## Is it more accurate than other adversarial training?
+# UIAT, PGD-AT, TRADES and MART, same budget.
 
 # %%
 gallery.show("uiat_main")
 
 # %% [markdown]
-# ## Attack strength
-# Better under weak attacks and worse under strong ones: do the curves cross?
+# **What it does not show.** The WideResNets of the paper, where the gain may be another.
+
+# %% [markdown]
+# ## Better under weak attacks and worse under strong ones?
+# PGD of growing radius against the first seed of each. If the claim holds, the curves cross.
 
 # %%
 gallery.show("uiat_strength")
@@ -41,8 +57,13 @@ gallery.show("uiat_strength")
 gallery.show("uiat_strength_table")
 
 # %% [markdown]
-# ## Confidence
-# The images are split by their natural loss. A narrower gap between the halves is what the paper claims.
+# **What it does not show.** Spread over seeds: the sweep takes one. Past the radius of training nobody claims
+# robustness.
+
+# %% [markdown]
+# ## Does it narrow the gap between sure and unsure images?
+# The test images are split in halves by their natural loss; PGD raises the loss, the inverse attack, at negative
+# radii, lowers it.
 
 # %%
 gallery.show("uiat_confidence")
@@ -51,15 +72,21 @@ gallery.show("uiat_confidence")
 gallery.show("confidence")
 
 # %% [markdown]
-# ## Robust overfitting
-# A curve that falls after its top overfits.
+# **What it does not show.** The paper's definition of confidence, which is not public; ours is the natural loss.
+
+# %% [markdown]
+# ## Does it overfit less?
+# Validation accuracy under PGD by epoch, beside the control without alignment.
 
 # %%
 gallery.show("uiat_overfitting")
 
 # %% [markdown]
-# ## Components
-# Each row leaves one thing out; an interval that holds the main variant's value shows no effect.
+# **What it does not show.** Long schedules: robust overfitting appears after many more epochs than these.
+
+# %% [markdown]
+# ## Which component adds what?
+# One component left out or replaced at a time, everything else as in the main variant.
 
 # %%
 gallery.show("uiat_components")
@@ -68,14 +95,22 @@ gallery.show("uiat_components")
 gallery.show("uiat_ablations")
 
 # %% [markdown]
-# ## One-off perturbations
-# One epoch computes them, then they are frozen.
+# **What it does not show.** Interactions of components; most variants have one seed, so that a small difference is
+# none.
+
+# %% [markdown]
+# ## Can the perturbations be computed once and frozen?
+# One epoch computes them for each class, the others use them.
 
 # %%
 gallery.show("uiat_one_off")
 
 # %% [markdown]
-# ## Single-step training
+# **What it does not show.** The paper's sweep over that epoch, of which the study runs a part.
+
+# %% [markdown]
+# ## Does it lift single-step training?
+# FGSM-RS and N-FGSM alone and with UIAT.
 
 # %%
 gallery.show("uiat_single_step")
@@ -84,14 +119,24 @@ gallery.show("uiat_single_step")
 gallery.show("uiat_single_step_table")
 
 # %% [markdown]
-# ## Sensitivity
-# How much hangs on the values that this replication had to choose.
+# **What it does not show.** Catastrophic overfitting at larger radii, which single-step training is known for.
+
+# %% [markdown]
+# ## How much hangs on the values that had to be chosen?
+# One value varied at a time. Only measured values are drawn.
 
 # %%
 gallery.show("uiat_sensitivity")
 
 # %% [markdown]
-# ## Cost
+# **What it does not show.** A better setting between or beside them.
+
+# %% [markdown]
+# ## What does it cost?
+# Seconds an epoch from the training records.
 
 # %%
 gallery.show("uiat_cost")
+
+# %% [markdown]
+# **What it does not show.** Seconds of another machine; other work may have shared this one.

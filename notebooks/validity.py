@@ -12,7 +12,7 @@
 
 # %% [markdown]
 # # Validity
-# Whether the numbers can be believed: checks after Carlini et al. (2019) and Croce and Hein (2020), as pictures.
+# Can the numbers be believed? Checks after Carlini et al. (2019) and Croce and Hein (2020), as pictures.
 
 # %% tags=["parameters"]
 root = "."
@@ -24,8 +24,9 @@ from redoubt.reports.figures import Gallery
 gallery = Gallery(root, figures, "validity")
 
 # %% [markdown]
-# ## Checks
-# A failed check does not remove a number: it stands beside it, here and in the tables.
+# ## Did every check pass?
+# Each run is checked once it was attacked. A failed check does not remove a number: it stands beside it, here and in
+# the tables.
 
 # %%
 gallery.show("checks_passed")
@@ -34,21 +35,31 @@ gallery.show("checks_passed")
 gallery.show("checks")
 
 # %% [markdown]
-# ## Stronger attacks leave less
-# A line that rises from left to right shows an attack that is weaker than it should be.
+# **What it does not show.** That a defense is robust: checks find known mistakes of an evaluation.
+
+# %% [markdown]
+# ## Do stronger attacks leave less?
+# The protocol's attacks from weak to strong, a panel a paper. A defense that keeps more under a stronger attack masks
+# its gradients.
 
 # %%
 gallery.show("attack_ordering")
 
 # %% [markdown]
-# ## Every model breaks
-# At a large radius nothing should be left.
+# **What it does not show.** Attacks that no row has.
+
+# %% [markdown]
+# ## Does every model break?
+# PGD of growing radius. At a large one nothing should be left.
 
 # %%
 gallery.show("success_by_radius")
 
 # %% [markdown]
-# ## Published weights
+# **What it does not show.** The defenses that the sweep leaves out.
+
+# %% [markdown]
+# ## Do our attacks find what is there?
 # Networks that others trained, whose truth is known or bounded: an attack that reports less than the proof is wrong.
 
 # %%
@@ -56,3 +67,6 @@ gallery.show("above_the_truth")
 
 # %%
 gallery.show("published")
+
+# %% [markdown]
+# **What it does not show.** How tight a proof is: the gap may be the attack's or the proof's.

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 400  # characters of a value that an error shows
+
 
 class RedoubtError(Exception):
     """An error that a user can act on.
@@ -29,12 +31,17 @@ class RedoubtError(Exception):
         rows = [
             ("file", self.file),
             ("key", self.key),
-            ("value", repr(self.value) if self.value is not None else None),
+            ("value", _short(repr(self.value)) if self.value is not None else None),
             ("allowed", allowed),
             ("did you mean", self.nearest),
             ("try", self.hint),
         ]
         return "\n".join([self.what, *(f"  {name}: {text}" for name, text in rows if text is not None)])
+
+
+def _short(text: str) -> str:
+    """A value that fills a screen hides what is wrong with it."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text):,} characters)"
 
 
 def nearest(word: object, allowed: Iterable[str]) -> str | None:

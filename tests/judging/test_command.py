@@ -110,9 +110,9 @@ def test_a_data_set_by_name_is_prepared_once(typed, tmp_path):
     record = results.read(tmp_path / "judged/model/results/judged/external/model/seed0.json")
     assert record["data"]["name"] == "digits"
     assert record["data"]["split"] == "test"
-    made = (tmp_path / "data/digits/record.json").stat().st_mtime_ns
+    made = (tmp_path / "data/digits_test/record.json").stat().st_mtime_ns
     assert typed(*words)[0] == 0
-    assert (tmp_path / "data/digits/record.json").stat().st_mtime_ns == made
+    assert (tmp_path / "data/digits_test/record.json").stat().st_mtime_ns == made
 
 
 FAULTS = {

@@ -104,6 +104,82 @@ def test_a_resume_file_cut_short_or_of_other_settings_is_not_used(root):
     assert trainer(root, run).prepare().epoch == 0
 
 
+def stopped(root, run, monkeypatch):
+    """A training of which one epoch is kept; the file that it left."""
+    keep = Trainer._keep
+
+    def stop(self, state):
+        keep(self, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr(Trainer, "_keep", stop)
+        with pytest.raises(KeyboardInterrupt):
+            trainer(root, run).train()
+    return Checkpoints(root, run).folder / "resume.pt"
+
+
+def changed(checkpoints, change):
+    """The resume file with other content and the right hash."""
+    left = checkpoints._left()
+    change(left)
+    checkpoints.interrupt(left.pop("mark"), left)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda left: left["model"]["head.bias"].fill_(math.nan),
+        lambda left: left["best"][2].popitem(),
+        lambda left: left.update(history=[{"epoch": 0}] * 3),
+        lambda left: left.update(history=5),
+        lambda left: left.update(best=None),
+        lambda left: left.update(parts=[{"seconds": "long"}]),
+        lambda left: left.update(optimizers={}),
+        lambda left: left["model"].update({"head.bias": torch.zeros(3)}),
+    ],
+)
+def test_a_resume_file_that_no_training_wrote_is_said_so_and_not_used(root, monkeypatch, capsys, change):
+    run = run_of(root)
+    path = stopped(root, run, monkeypatch)
+    assert trainer(root, run).prepare().epoch == 1
+    changed(Checkpoints(root, run), change)
+    again = trainer(root, run)
+    assert again.prepare().epoch == 0
+    assert (again.history, again.best, again.parts) == ([], None, [])
+    assert "anew" in capsys.readouterr().err
+    assert path.exists()
+
+
+def test_one_flipped_bit_of_a_resume_file_is_noticed(root, monkeypatch, capsys):
+    run = run_of(root)
+    path = stopped(root, run, monkeypatch)
+    whole = path.read_bytes()
+    for place in (0, 20, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert trainer(root, run).prepare().epoch == 0, place
+        assert "not what was written" in capsys.readouterr().err
+    path.write_bytes(whole)
+    assert trainer(root, run).prepare().epoch == 1
+
+
+def test_seconds_are_those_of_every_part(root, monkeypatch):
+    run = run_of(root)
+    stopped(root, run, monkeypatch)
+    changed(Checkpoints(root, run), lambda left: left["parts"][0].update(seconds=1000.0, hardware="another"))
+    trainer(root, run).train()
+    record = Checkpoints(root, run).record()
+    first, last = record["parts"]
+    assert first["hardware"] == "another"
+    assert last["hardware"] == record["provenance"]["hardware"]
+    assert record["seconds"] == pytest.approx(1000 + last["seconds"])
+
+
+def test_a_training_is_not_gone_on_with_on_another_gpu(root):
+    kept = Checkpoints(root, run_of(root))
+    assert len({kept.mark("images", {}, gpu) for gpu in (None, "NVIDIA A100", "NVIDIA H100")}) == 3
+
+
 def test_a_loss_that_is_not_finite_stops_and_writes_nothing(root, monkeypatch):
     run = run_of(root)
     loss = PgdAt.loss

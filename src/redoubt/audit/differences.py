@@ -53,7 +53,7 @@ def changed(recorded: Any, audited: Any) -> list[dict[str, Any]]:
 
 def environment(provenance: dict[str, Any]) -> dict[str, Any]:
     """The part of a provenance that may change bytes without a change of the project."""
-    return {k: provenance.get(k) for k in ("versions", "hardware", "tf32", "threads")}
+    return {k: provenance.get(k) for k in ("versions", "hardware", "instructions", "tf32", "threads")}
 
 
 def modules(recorded: dict[str, Any], audited: dict[str, Any]) -> list[str]:

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from redoubt import data
 from redoubt.audit import differences
-from redoubt.config import Run, Study, Variant, attacks_of, find_run
+from redoubt.config import Run, Study, Variant, attacks_of, find_run, radius
+from redoubt.config.images import images_of
 from redoubt.config.load import mirror_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run
@@ -45,15 +45,16 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     recorded = {s: results.read(_result(root, variant.run(s)), challenged=False) for s in seeds}
     needed = needs(study, variant, seeds)
     trained = {r.path: weights_record(root, r) for r in needed}
-    dataset = data.load(root / "data" / study.name)
+    dataset = images_of(root, study)
     where = folder(root, run)
     _clear(where)
     (where / "studies").mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
     for r in needed:
         training_of(where, r, dataset, device, mirror_of(root)).train()
-    for s in seeds:
-        attack_run(where, study, variant.run(s), dataset, device)
+    with radius.meant(study):
+        for s in seeds:
+            attack_run(where, study, variant.run(s), dataset, device)
     audited = {s: results.read(path_of(where, variant.run(s))) for s in seeds}
     anew = {path: weights_record(where, r) for path, r in zip(trained, needed, strict=True)}
     found = compare(recorded, audited, trained, anew)

@@ -7,6 +7,8 @@ from typing import Any
 from redoubt.audit import differences
 from redoubt.config import attacks_of, load_study, resolve
 from redoubt.config.fingerprints import attack_modules, training_modules
+from redoubt.config.images import other_settings
+from redoubt.config.load import study_file
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records.files import digest
@@ -20,6 +22,15 @@ def of_training(root: Path, record: dict[str, Any]) -> list[str]:
 def of_result(root: Path, record: dict[str, Any]) -> list[str]:
     """The same for a result record."""
     return _aged(root, record, lambda study, variant: digest(evaluation_settings(study, variant)))
+
+
+def of_images(root: Path, study: str, record: dict[str, Any]) -> list[str]:
+    """The same for prepared images; those of no study are nobody's, and as fresh as ever."""
+    try:
+        others = other_settings(_study(root, study)[0], record)
+    except RedoubtError:
+        return []
+    return [f"other settings: {', '.join(f'data.{key}' for key, _, _ in others)}"] if others else []
 
 
 def forget() -> None:
@@ -50,7 +61,7 @@ def _aged(root: Path, record: dict[str, Any], evaluation) -> list[str]:
 
 @functools.cache
 def _study(root: Path, name: str) -> tuple[Any, dict[str, Any]]:
-    study = load_study(root / "studies" / f"{name}.yaml")
+    study = load_study(study_file(root, name))
     return study, {v.name: v for v in resolve(study)}
 
 

@@ -57,10 +57,15 @@ def ledger(root: Path) -> Iterator[Finding]:
         here = root / name
         if not here.exists():
             yield Finding("ledger", name, "absent", "dvc pull")
-        elif (_folder_md5(here) if here.is_dir() else _md5(here)) == recorded:
+        elif dvc_md5(here) == recorded:
             yield Finding("ledger", name, "good")
         else:
             yield Finding("ledger", name, "bad", f"not what dvc.lock records{_named(root, here, recorded)}")
+
+
+def dvc_md5(path: Path) -> str:
+    """DVC's hash of a file or folder."""
+    return _folder_md5(path) if path.is_dir() else _md5(path)
 
 
 def _md5(path: Path) -> str:
@@ -91,8 +96,9 @@ def images(root: Path) -> Iterator[Finding]:
     """Every prepared data set: all its files against the hashes in its record."""
     for path in sorted(root.glob("data/*/record.json")):
         try:
-            data.load(path.parent)
-            yield Finding("images", _name(root, path.parent), "good")
+            found = data.load(path.parent)
+            others = staleness.of_images(root, path.parent.name, found.record)
+            yield _aged("images", _name(root, path.parent), others)
         except RedoubtError as error:
             yield Finding("images", _name(root, Path(error.file or path)), "bad", error.what)
 

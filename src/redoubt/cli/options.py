@@ -1,6 +1,7 @@
 """What several commands take, and how they check it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,10 @@ def device_of(name: str, threads: int) -> str:
 
     From here on the process also keeps its memory, see `memory.keep`.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise RedoubtError(
+            "there is no such device", key="--device", value=name, allowed="auto, cpu, cuda, cuda:1"
+        )
     # Read by cuBLAS when it starts: without it, sums on a GPU may depend on timing.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     memory.keep()

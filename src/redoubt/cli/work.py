@@ -19,8 +19,9 @@ def prepare(
     """Fetch, check, split: one array file a split under data/STUDY."""
     from redoubt import data
     from redoubt.config import load_config, load_study
+    from redoubt.config.load import study_file
 
-    spec = load_study(root / "studies" / f"{study}.yaml").data
+    spec = load_study(study_file(root, study)).data
     source = mirror or load_config(root / "config.yaml").mirror
     data.prepare(
         spec.name,
@@ -38,15 +39,18 @@ def train(
     run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
 ) -> None:
     """Train every seed of a variant: best and last weights and a record each."""
-    from redoubt import data
     from redoubt.config import find_run
+    from redoubt.config.images import images_of
     from redoubt.config.load import mirror_of
     from redoubt.training.adoption import training_of
+    from redoubt.workflow.rehearsal import rehearse
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
-    for s in seeds_of(variant, seed):
+    dataset = images_of(root, study)
+    seeds = seeds_of(variant, seed)
+    rehearse(root, study, variant)
+    for s in seeds:
         training_of(root, variant.run(s), dataset, where, mirror_of(root)).train()
 
 
@@ -55,15 +59,16 @@ def attack(
     run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
 ) -> None:
     """Attack every seed of a variant with its study's suite: one result record each."""
-    from redoubt import data
-    from redoubt.config import find_run
+    from redoubt.config import find_run, radius
+    from redoubt.config.images import images_of
     from redoubt.evaluation.evaluator import attack_run
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
-    for s in seeds_of(variant, seed):
-        attack_run(root, study, variant.run(s), dataset, where)
+    dataset = images_of(root, study)
+    with radius.meant(study):
+        for s in seeds_of(variant, seed):
+            attack_run(root, study, variant.run(s), dataset, where)
 
 
 @app.command()
@@ -106,3 +111,15 @@ def unpack(
     from redoubt.workflow import archive
 
     print(f"{len(archive.unpack(listing, root))} files")
+
+
+@app.command()
+def ship(
+    study: StudyName,
+    root: Root = Path(),
+    megabytes: Annotated[float, typer.Option(min=0, help="of weights in the remote, over all studies")] = 40,
+) -> None:
+    """Put the records of a study that has run, hashes and its main weights where the repository carries them."""
+    from redoubt.workflow import ship as s
+
+    print(s.ship(root, study, megabytes).summary())

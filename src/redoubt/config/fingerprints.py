@@ -27,6 +27,7 @@ SILENT = (
     "redoubt.data",
     "redoubt.training.checkpoints",  # what is kept of a training, and where; a resumed one ends with the same bytes
     "redoubt.evaluation.partial",
+    "redoubt.training.parallel",  # nothing with one process; with several, their number stands in the record
 )
 
 # What a source says is kept where Python keeps its bytecode, for the Python that reads it and as this file reads it.

@@ -1,5 +1,7 @@
 """Read YAML into the typed models; whatever is wrong becomes one readable error."""
 
+import math
+import re
 import types
 import typing
 from pathlib import Path
@@ -8,18 +10,33 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from redoubt.config.schema import Config
+from redoubt.config.schema import NAME, Config
 from redoubt.errors import RedoubtError, nearest
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+LARGEST = 100_000  # values of one file, with every alias written out; cifar10.yaml has about 3,000
+
+
 class _UniqueKeys(_Loader):
-    """A YAML loader that refuses a key that is given twice."""
+    """A YAML loader that refuses a key that is given twice, and aliases that stand for too much."""
+
+    def get_single_node(self):
+        node = super().get_single_node()
+        if node is not None and _size(node, {}) > LARGEST:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"its aliases stand for more than {LARGEST:,} values", node.start_mark
+            )
+        return node
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key is a single word or number", key_node.start_mark
+                )
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -29,11 +46,21 @@ class _UniqueKeys(_Loader):
         return super().construct_mapping(node, deep)
 
 
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node stands for; a node inside itself for infinitely many."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        held: list[Any] = [] if isinstance(node, yaml.ScalarNode) else node.value
+        parts = [part for one in held for part in (one if isinstance(one, tuple) else (one,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        RedoubtError: the file is missing or is not YAML; names the line.
+        RedoubtError: the file is missing, cannot be read or is not YAML; names the line.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
@@ -42,7 +69,9 @@ def read_yaml(path: Path) -> Any:
         raise RedoubtError(
             "there is no such file", file=path, allowed=sorted(siblings), nearest=nearest(path.stem, siblings)
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RedoubtError(f"this cannot be read: {error.strerror}", file=path) from None
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise RedoubtError(
             f"this is not readable as YAML: {' '.join(str(error).split())}", file=path
         ) from None
@@ -51,6 +80,14 @@ def read_yaml(path: Path) -> Any:
 def studies(root: Path) -> list[str]:
     """The names of the studies that lie in `root/studies`."""
     return sorted(p.stem for p in (root / "studies").glob("*.yaml"))
+
+
+def study_file(root: Path, name: str) -> Path:
+    """Where the study of a name lies; RedoubtError for what is no name, such as a way out of the project."""
+    if not re.fullmatch(NAME, name):
+        known = studies(root)
+        raise RedoubtError("unknown study", value=name, allowed=known, nearest=nearest(name, known))
+    return root / "studies" / f"{name}.yaml"
 
 
 def load_config(path: Path) -> Config:

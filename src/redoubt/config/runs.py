@@ -158,6 +158,11 @@ def named(patterns: tuple[str, ...], name: str) -> bool:
     return any(fnmatch.fnmatch(name, p) for p in patterns) and not any(fnmatch.fnmatch(name, p) for p in out)
 
 
+def label(name: str, eps: float) -> str:
+    """What one radius of a sweep is called."""
+    return f"{name}@{eps:.4g}"
+
+
 def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpec]:
     """The attacks that one run faces, sweeps spelled out as `name@eps`, norm and radius filled in."""
     found = {}
@@ -170,6 +175,6 @@ def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpe
             spec.eps if isinstance(spec.eps, tuple) else (study.threat.eps if spec.eps is None else spec.eps,)
         )
         for eps in sweep:
-            label = f"{name}@{eps:.4g}" if isinstance(spec.eps, tuple) else name
-            found[label] = spec.model_copy(update={"eps": eps, "norm": spec.norm or study.threat.norm})
+            at = label(name, eps) if isinstance(spec.eps, tuple) else name
+            found[at] = spec.model_copy(update={"eps": eps, "norm": spec.norm or study.threat.norm})
     return found

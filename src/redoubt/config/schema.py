@@ -1,5 +1,6 @@
 """The typed models of `config.yaml` and `studies/*.yaml`; their JSON schema is `studies/schema.json`."""
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -9,13 +10,22 @@ from redoubt.params import Strict
 
 Depth = Literal["scratch", "checkpoints", "results"]
 NAME = r"^[a-z][a-z0-9_]*$"
+MOST = 1_000_000  # images a batch
 
 
 def _number(value: object) -> object:
     """Radii are written as in the papers: `8/255`."""
     if isinstance(value, str) and "/" in value:
-        return float(Fraction(value.replace(" ", "")))
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ArithmeticError):
+            raise ValueError("this is no fraction") from None
     return value
+
+
+def _setting(value: object) -> object:
+    """The same of a setting that may be something else than a number: 2/255, but a path stays a path."""
+    return _number(value) if isinstance(value, str) and re.fullmatch(r"[\d. ]+/[\d. ]+", value) else value
 
 
 Number = Annotated[float, BeforeValidator(_number)]
@@ -63,7 +73,7 @@ class Training(Strict):
 
     source: str = Field(min_length=3, description="where this schedule comes from")
     epochs: int = Field(ge=1, description="passes over the training set")
-    batch_size: int = Field(128, ge=1, description="images a step")
+    batch_size: int = Field(128, ge=1, le=MOST, description="images a step")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="update rule")
     lr: float = Field(0.1, gt=0, description="largest learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
@@ -105,6 +115,14 @@ class Training(Strict):
         "off",
         description="torch.compile: auto on a GPU, on also on a CPU, where it pays from 32x32 images on",
     )
+    sync_batch_norm: bool = Field(
+        False,
+        exclude_if=lambda value: (
+            not value
+        ),  # so that runs without it keep the identity that they had before it
+        description="where a training is split over processes, batch norm takes the statistics of the whole batch, "
+        "not of each process's share",
+    )
     validation_steps: int = Field(10, ge=1, description="steps of the PGD that selects the checkpoint")
 
     @field_validator("milestones")
@@ -135,7 +153,7 @@ class AttackSpec(Strict):
     """One named attack of a study."""
 
     attack: str = Field(description="an attack that the package has")
-    params: dict[str, Any] = Field(
+    params: dict[str, Annotated[Any, BeforeValidator(_setting)]] = Field(
         default_factory=dict,
         description="settings of that attack; one of them may be a list of words or whole numbers where the attack "
         "takes a single value: a sweep, which stands for one attack a value, `name_value`, in the list's order",
@@ -165,11 +183,14 @@ class Evaluation(Strict):
     """How checkpoints are attacked."""
 
     images: int | None = Field(None, ge=1, description="test images, default all of the split")
-    batch_size: int = Field(250, ge=1, description="images a batch; part of Square's random draws")
+    batch_size: int = Field(250, ge=1, le=MOST, description="images a batch; part of Square's random draws")
     seed: int = Field(0, ge=0, description="of every attack")
     probes: tuple[str, ...] = Field(
         ("*",),
         description="patterns of defense/variant probed for gradient masking, as in `runs`; the first seed",
+    )
+    any_radius: bool = Field(
+        False, description="radii that cover the whole pixel range are meant: 1 of linf, sqrt(C H W) of l2"
     )
     attacks: dict[Annotated[str, Field(pattern=NAME)], AttackSpec] = Field(description="name: attack")
 

@@ -1,14 +1,20 @@
 """A study's file -> a checked study, and the variant that a path names."""
 
 import fnmatch
+import re
 from pathlib import Path
 
 from redoubt import attacks, data, defenses, models
-from redoubt.config.load import parse, read_yaml
-from redoubt.config.runs import Variant, resolve
+from redoubt.config.architectures import check_options
+from redoubt.config.attack_settings import check_attack, check_radius
+from redoubt.config.load import parse, read_yaml, study_file
+from redoubt.config.runs import Variant, label, named, resolve
 from redoubt.config.schema import Study
 from redoubt.config.sweeps import spelled_out
 from redoubt.errors import RedoubtError, nearest
+
+# The minimum over attacks, the natural images, and what is right in each of several draws.
+RESERVED = r"worst|clean|clean_(best|last)|.*_every\d+"
 
 
 def load_study(path: Path) -> Study:
@@ -19,7 +25,10 @@ def load_study(path: Path) -> Study:
             "a study is named as its file", file=path, key="name", value=study.name, allowed=path.stem
         )
     check_study(study, path)
-    return spelled_out(study, path)
+    study = spelled_out(study, path)
+    for name, spec in study.evaluation.attacks.items():
+        check_attack(name, spec, study, path)
+    return study
 
 
 def find_run(root: Path, path: str) -> tuple[Study, Variant]:
@@ -28,7 +37,7 @@ def find_run(root: Path, path: str) -> tuple[Study, Variant]:
     Raises:
         RedoubtError: no such study or variant; names the nearest.
     """
-    study = load_study(root / "studies" / f"{path.split('/')[0]}.yaml")
+    study = load_study(study_file(root, path.split("/")[0]))
     variants = {v.path: v for v in resolve(study)}
     if path not in variants:
         raise RedoubtError("unknown run", value=path, allowed=list(variants), nearest=nearest(path, variants))
@@ -46,14 +55,17 @@ def check_study(study: Study, file: Path) -> None:
 
     known("data set", study.data.name, data.names(), "data.name")
     known("classifier", study.architecture.name, models.names(), "architecture.name")
+    check_options(study.architecture.name, study.architecture.options, file, "architecture.options")
+    check_radius(study.threat.eps, study.threat.norm, study, file, "threat.eps")
     for defense in study.defenses:
         known("defense", defense, defenses.names(), "defenses")
     variants = {v.name: v for v in resolve(study, file)}
     for v in variants.values():
         if defenses.parameters_of(v.defense).trained:
             _trainable(study, file)
-        place = f"defenses.{v.defense}.variants.{v.variant}.architecture.name"
-        known("classifier", v.architecture["name"], models.names(), place)
+        place = f"defenses.{v.defense}.variants.{v.variant}.architecture"
+        known("classifier", v.architecture["name"], models.names(), f"{place}.name")
+        check_options(v.architecture["name"], v.architecture["options"], file, f"{place}.options")
         if v.starts_from:
             known("variant to start from", v.starts_from, list(variants), f"defenses.{v.defense}")
             if missing := set(v.seeds) - set(variants[v.starts_from].seeds):
@@ -66,6 +78,10 @@ def check_study(study: Study, file: Path) -> None:
                 )
     for name, spec in study.evaluation.attacks.items():
         key = f"evaluation.attacks.{name}"
+        if re.fullmatch(RESERVED, name):
+            raise RedoubtError(
+                "tables call something else so: an attack needs another name", file=file, key=key, value=name
+            )
         known("attack", spec.attack, attacks.names(), f"{key}.attack")
         accepted = sorted(attacks.parameters(spec.attack))
         for setting in spec.params:
@@ -73,6 +89,18 @@ def check_study(study: Study, file: Path) -> None:
         if spec.surrogate:
             known("surrogate", spec.surrogate, list(variants), f"{key}.surrogate")
         _matched(spec.runs, variants, file, f"{key}.runs")
+        if not any(named(spec.runs, v) for v in variants):
+            raise RedoubtError(
+                "nobody faces this attack", file=file, key=f"{key}.runs", value=list(spec.runs),
+                allowed="patterns that leave one run or more, e.g. '*' before '!standard/main'",
+            )  # fmt: skip
+        if isinstance(spec.eps, tuple) and len({label(name, eps) for eps in spec.eps}) != max(
+            1, len(spec.eps)
+        ):
+            raise RedoubtError(
+                "a sweep names each radius once, by four digits", file=file, key=f"{key}.eps",
+                value=list(spec.eps), allowed="one radius or more, all different",
+            )  # fmt: skip
     _matched(study.evaluation.probes, variants, file, "evaluation.probes")
 
 

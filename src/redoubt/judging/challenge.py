@@ -19,6 +19,7 @@ from redoubt import data
 from redoubt.attacks.core.engine import AttackResult, distance, predict
 from redoubt.attacks.core.eot import DRAWS
 from redoubt.config import AttackSpec, Run, Study, find_run
+from redoubt.config.images import images_of
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import checks, rows
 from redoubt.evaluation.evaluator import Evaluator
@@ -97,7 +98,7 @@ def challenge(root: Path, run: str, sent: Sent, seeds: list[int], device: str) -
             do not belong to its images or leave the ball (the images are named), an attack that raises.
     """
     study, variant = find_run(root, run)
-    dataset = data.load(root / "data" / study.name)
+    dataset = images_of(root, study)
     made = [_Challenged(root, study, variant.run(seed), dataset, device, sent) for seed in seeds]
     return [challenged.write() for challenged in made]
 

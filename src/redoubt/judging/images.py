@@ -145,7 +145,7 @@ def arrays(path: Path, needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
 
 
 def of_data_set(name: str, root: Path, mirror: str | None, images: int | None = None) -> Images:
-    """The maker's test images of a data set that the package knows, prepared under `root/data` where none are.
+    """The maker's test images of a data set that the package knows; prepared alone, under `root/data`, where none are.
 
     Raises:
         RedoubtError: an unknown name; see `data.prepare`.
@@ -153,8 +153,9 @@ def of_data_set(name: str, root: Path, mirror: str | None, images: int | None = 
     data.describe(name)
     dataset = _prepared(name, root)
     if dataset is None:
-        data.prepare(name, root / "data" / name, mirror=mirror)
-        dataset = data.load(root / "data" / name)
+        folder = root / "data" / f"{name}_test"
+        data.prepare(name, folder, mirror=mirror, train=0, validation=0)
+        dataset = data.load(folder)
     split = dataset.split("test")
     x, y = split.tensors()
     x, y = data.to_float(x[:images]), y[:images]

@@ -88,9 +88,7 @@ def look(given: Any, x: Tensor, y: Tensor) -> Subject:
     model = _single(model, remarks)
     if any(m.training for m in model.modules()):
         model.eval()
-        remarks.append(
-            "The model came in train mode, in which its answers depend on the batch: it is judged in eval mode."
-        )
+        remarks.append("The model came in train mode: it is judged in eval mode.")
     model = _answering(model, x, remarks)
     logits = _ask(model, x[:FEW])
     classes = _checked(logits, len(x[:FEW]), y)

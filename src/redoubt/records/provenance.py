@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from redoubt.records.instructions import instructions
+
 
 def provenance(started: float, device: str) -> dict[str, Any]:
     """How a record came to be: command, time, commit, versions, hardware."""
@@ -24,10 +26,18 @@ def provenance(started: float, device: str) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: _version(name) for name in ("redoubt", "torch", "torchvision", "numpy", "pyautoattack")},
         },
-        "hardware": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
+        "hardware": hardware(device),
+        "instructions": None if device.startswith("cuda") else instructions(),
         "tf32": torch.backends.cuda.matmul.allow_tf32 if device.startswith("cuda") else None,
         "threads": torch.get_num_threads(),
     }
+
+
+def hardware(device: str) -> str:
+    """The model of the GPU, or of the processor with its cores."""
+    import torch
+
+    return torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
 
 
 def _version(name: str) -> str | None:

@@ -15,9 +15,16 @@ from redoubt.claims import table as verdicts
 from redoubt.evaluation import check_table
 from redoubt.records import results
 from redoubt.records.files import read_json, read_record, write_whole
-from redoubt.reports import comparisons, paper_tables, published
+from redoubt.reports import comparisons, exhibits, names, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
 
+TITLES = {
+    "variants": "Every variant under the protocol's attacks",
+    "ablations": "Each variant minus the main one, image by image",
+    "evidence": "Every evaluation as counts",
+    "training": "What each training selected",
+    "exhibits": "Every table and figure of the papers",
+}
 COMPARED = (
     "Points of accuracy on the same images and seeds; 95 % bootstrap over images and seeds, and the exact McNemar test "
     "where there is one seed. `direction` speaks where the interval leaves out 0."
@@ -68,9 +75,11 @@ def flags(checks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return failed.map(lambda n: f"{n} failed" if n else "").rename("checks").reset_index()
 
 
-def flagged(tidy: pd.DataFrame, checks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+def flagged(
+    tidy: pd.DataFrame, checks: pd.DataFrame, by: list[str], attacks: list[str] | None = None
+) -> pd.DataFrame:
     """Accuracies with the number of failed checks; empty where no study has such a variant."""
-    cells = accuracy_table(tidy, by)
+    cells = accuracy_table(tidy, by, attacks)
     return cells.merge(flags(checks, by), on=by) if len(cells) else cells
 
 
@@ -99,10 +108,10 @@ def training_table(records: list[dict]) -> pd.DataFrame:
 def build(
     result_files: list[Path],
     record_files: list[Path],
-    exhibits: Path | None = None,
+    listed: Path | None = None,
     claims: Path | None = None,
 ) -> list[Table]:
-    """Every table that the evidence can feed, and the lists of `exhibits` and `claims` where their files are given."""
+    """Every table that the evidence can feed, and the lists of exhibits and claims where their files are given."""
     tidy, checks = results.frame(result_files), check_table.table(result_files)
     sources = [p.as_posix() for p in result_files]
     main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
@@ -120,8 +129,9 @@ def build(
         ),
         Table(
             "variants",
-            "Every variant of every defense, as in `main`.",
-            flagged(tidy, checks, cell),
+            "Every variant of every defense under the protocol's attacks, as in `main`; all others stand in "
+            "`evidence`.",
+            flagged(tidy, checks, cell, paper_tables.columns(tidy, paper_tables.PROTOCOL)),
             sources,
         ),
         Table("pairs", f"Each defense minus PGD-AT and TRADES. {COMPARED}", comparisons.pairs(tidy), sources),
@@ -156,25 +166,35 @@ def build(
         named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
     tables += [Table(*found) for found in paper_tables.build(tidy)]
-    if exhibits:
-        cells = paper_tables.listed(read_json(exhibits, "redoubt exhibits")["exhibits"])
+    if listed:
+        cells = paper_tables.listed(read_json(listed, "redoubt exhibits")["exhibits"])
         caption = "Every table and figure of the papers: the studies that feed it, or why it is not made."
-        tables.append(Table("exhibits", caption, cells, [exhibits.as_posix()]))
+        tables.append(Table("exhibits", caption, cells, [listed.as_posix()]))
     if claims:
         cells = verdicts.table(read_json(claims, "redoubt claims"))
         tables.append(Table("claims", verdicts.CAPTION, cells, [claims.as_posix()]))
     return [t for t in tables if len(t.cells)]
 
 
+def title(name: str) -> str:
+    """What a table is called in words: that of its exhibit, or its own."""
+    known = {e.name.removesuffix("_table"): e.title for e in exhibits.ALL.values() if e.kind == "table"}
+    return known.get(name) or TITLES.get(name) or name.replace("_", " ").capitalize()
+
+
 def write(tables: list[Table], folder: Path, listing: Path) -> None:
-    """Each table as csv, md, tex and html, and the list of all of them with hashes and sources."""
+    """Each table as csv, md, tex and html, and the list of all of them with titles, hashes and sources.
+
+    The csv keeps the names of the studies, the others are in words.
+    """
     entries = []
     for t in tables:
+        read = t.cells.rename(columns=names.attack)
         texts = {
             "csv": t.cells.to_csv(index=False, lineterminator="\n"),
-            "md": f"{t.caption}\n\n{t.cells.to_markdown(index=False, disable_numparse=True)}\n",
-            "tex": t.cells.to_latex(index=False, escape=True, caption=t.caption.replace("%", r"\%")),
-            "html": f"<p>{html.escape(t.caption)}</p>\n{t.cells.to_html(index=False, border=0)}\n",
+            "md": f"{t.caption}\n\n{read.to_markdown(index=False, disable_numparse=True)}\n",
+            "tex": read.to_latex(index=False, escape=True, caption=t.caption.replace("%", r"\%")),
+            "html": f"<p>{html.escape(t.caption)}</p>\n{read.to_html(index=False, border=0)}\n",
         }
         for ending, text in texts.items():
             write_whole(folder / f"{t.name}.{ending}", text.encode())
@@ -182,6 +202,7 @@ def write(tables: list[Table], folder: Path, listing: Path) -> None:
         entries.append(
             {
                 "table": t.name,
+                "title": title(t.name),
                 "caption": t.caption,
                 "rows": len(t.cells),
                 "cells": int(t.cells.size),

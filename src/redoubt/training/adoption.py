@@ -11,7 +11,9 @@ from redoubt.config import Run
 from redoubt.data.disk import work_folder
 from redoubt.data.fetch import WEIGHTS, Files
 from redoubt.defenses.external import External
+from redoubt.errors import RedoubtError
 from redoubt.records.provenance import provenance
+from redoubt.training import parallel
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.trainer import Trainer
 
@@ -23,9 +25,14 @@ def training_of(
 
     Args:
         mirror: a folder that is looked at before the network for published weights.
+
+    Raises:
+        RedoubtError: several processes would adopt the same weights.
     """
     if defenses.parameters_of(run.of.defense).trained:
         return Trainer(root, run, dataset, device)
+    if parallel.asked() > 1:
+        raise RedoubtError("published weights are adopted by one process", key="WORLD_SIZE", allowed=1)
     return Adoption(root, run, dataset, device, mirror)
 
 

@@ -5,8 +5,10 @@ not what their record says.
 """
 
 import functools
+import hashlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,45 @@ from redoubt.config import Run, Variant
 from redoubt.config.fingerprints import training_modules
 from redoubt.defenses.base import Defense
 from redoubt.errors import RedoubtError
+from redoubt.progress import console
 from redoubt.records.files import digest, read_record, sha256, write_record, write_whole
 
 WEIGHTS = ("best", "last")
+
+
+# How a resume file begins; the hash of the rest follows, and a line's end.
+HEAD = b"redoubt resume 1\n"
+
+
+def _head(content: bytes | memoryview) -> bytes:
+    return HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def _unsound(left: dict[str, Any], epochs: int) -> str | None:
+    """Why a resume file of the right mark cannot be one that a training has written; None where it may."""
+    try:
+        history, (score, epoch, best) = left["history"], left["best"]
+        json.dumps([history, score, epoch, left["parts"]])  # what the record will hold
+        seen = left["ema"] if left["ema"] is not None else left["model"]
+        if not 0 < len(history) <= epochs or not 0 <= epoch < len(history) or not all(map(dict, history)):
+            return "its epochs are not those of this training"
+        if sum(float(part["seconds"]) for part in left["parts"]) < 0:
+            return "it took less than no time"
+        if {k: v.shape for k, v in best.items()}.keys() != seen.keys():
+            return "its best weights are not of this model"
+        if any(bool(t.isnan().any()) for t in _tensors([left["model"], seen, best, left["optimizers"]])):
+            return "it holds values that are no numbers"
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        return f"a part of it is missing or of another kind ({error})"
+    return None
+
+
+def _tensors(held: Any) -> Iterator[torch.Tensor]:
+    if isinstance(held, torch.Tensor):
+        yield held
+    elif isinstance(held, dict | list | tuple):
+        for part in held.values() if isinstance(held, dict) else held:
+            yield from _tensors(part)
 
 
 def defense_of(variant: Variant) -> Defense:
@@ -67,14 +105,15 @@ class Checkpoints:
         modules = training_modules(self.run.of.defense, self.run.of.architecture["name"])
         return {"config": self.identity, "code": digest(modules), "modules": modules}
 
-    def mark(self, images: str, speed: dict[str, Any]) -> str:
+    def mark(self, images: str, speed: dict[str, Any], gpu: str | None = None) -> str:
         """Changes when an interrupted training may not be gone on with.
 
         Args:
             images: hash of the data set.
             speed: `precision.Speed.summary` of this machine.
+            gpu: its model, where one is used.
         """
-        return digest([self.identity, self.fingerprint["code"], images, torch.__version__, speed])
+        return digest([self.identity, self.fingerprint["code"], images, torch.__version__, speed, gpu])
 
     def path(self, which: str) -> Path:
         """The file of the `best` or `last` weights."""
@@ -95,22 +134,42 @@ class Checkpoints:
     def interrupted(self, mark: str) -> dict[str, Any] | None:
         """What an interrupted training left; None where it left nothing, or belongs to other settings or code."""
         left = self._left()
-        return left if left and left.get("mark") == mark else None
+        if not left:
+            return None
+        if left.get("mark") != mark:
+            self._anew("it is of other settings, code, images, versions, hardware or processes")
+            return None
+        if why := _unsound(left, self.run.of.training["epochs"]):
+            self._anew(why)
+            return None
+        return left
 
     def _left(self) -> dict[str, Any] | None:
         path = self.folder / "resume.pt"
         if not path.is_file():
             return None
-        try:
-            return torch.load(path, weights_only=True)
-        except Exception:  # a file cut short by a kill raises whatever its broken bytes look like
+        written = memoryview(path.read_bytes())
+        head, content = written[: len(HEAD) + 65], written[len(HEAD) + 65 :]
+        if head != _head(content):
+            self._anew("it is not what was written")
             return None
+        try:
+            left = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        except Exception:  # bytes that were made to match their hash may raise anything
+            self._anew("it cannot be read")
+            return None
+        return left if isinstance(left, dict) else None
+
+    def _anew(self, why: str) -> None:
+        path = self.folder / "resume.pt"
+        console.print(f"redoubt: {path} is not gone on with, the training begins anew: {why}", markup=False)
 
     def interrupt(self, mark: str, content: dict[str, Any]) -> None:
         """Writes all that the next epoch depends on, in one move."""
         held = io.BytesIO()
         torch.save({"mark": mark, **content}, held)
-        write_whole(self.folder / "resume.pt", held.getvalue())
+        written = held.getvalue()
+        write_whole(self.folder / "resume.pt", _head(written) + written)
 
     def finish(self, weights: dict[str, dict[str, torch.Tensor]], record: dict[str, Any]) -> None:
         """Writes the weights, then the record that holds their hashes and the fingerprint; drops what was interrupted.

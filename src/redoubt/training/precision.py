@@ -38,6 +38,7 @@ class Speed:
         compiled: classifiers run through torch.compile.
         graphs: their passes are replayed as CUDA graphs, so that a step does not wait for the host.
         declined: what was asked for and is not done here, with the reason; empty where all of it is.
+        processes: that the passes are split over (`parallel`).
     """
 
     device: str
@@ -46,6 +47,7 @@ class Speed:
     compiled: bool = False
     graphs: bool = False
     declined: tuple[str, ...] = ()
+    processes: int = 1
 
     def summary(self) -> dict:
         """Plain data for a record."""
@@ -92,6 +94,7 @@ def resolve(
     *,
     measure: Callable[[], float] = lambda: 1.0,
     begun: dict[str, Any] | None = None,
+    processes: int = 1,
 ) -> Speed:
     """What can be had of `t.precision` and `t.compile` on a device.
 
@@ -99,6 +102,7 @@ def resolve(
         graphs: whether the defense stands CUDA graphs (`Defense.graphs`).
         measure: how many times faster bf16 is here (`bf16_trial.gain`); asked for `precision: auto` only.
         begun: `Speed.summary` of a training that is gone on with: its choice stands, whatever was measured now.
+        processes: of this training; on several nothing is compiled.
     """
     kind, declined, gain = torch.device(device).type, [], None
     native = t.precision != "float32" and _has_bf16(kind)
@@ -108,12 +112,14 @@ def resolve(
     if t.precision == "bf16" and not native:
         declined.append("bf16: this device only emulates it, which is slower than float32")
     compiled = t.compile == "on" or (t.compile == "auto" and kind == "cuda")
-    if compiled and (lacking := _lacks(kind)):
+    if compiled and (lacking := "the passes are split over processes" if processes > 1 else _lacks(kind)):
         compiled = False
         declined.append(f"compile: {lacking}")
     for what in declined:
         console.print(f"redoubt: not used here: {what}", markup=False)
-    return Speed(kind, bf16, gain, compiled, compiled and graphs and kind == "cuda", tuple(declined))
+    return Speed(
+        kind, bf16, gain, compiled, compiled and graphs and kind == "cuda", tuple(declined), processes
+    )
 
 
 def _has_bf16(kind: str) -> bool:

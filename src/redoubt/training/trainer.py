@@ -19,10 +19,10 @@ from redoubt import data
 from redoubt.config import Run, Training, find_run
 from redoubt.defenses.base import Batch, State
 from redoubt.errors import RedoubtError
-from redoubt.progress import bar
-from redoubt.records.provenance import provenance
+from redoubt.progress import bar, console
+from redoubt.records.provenance import hardware, provenance
 from redoubt.seeds import derive, generator
-from redoubt.training import bf16_trial, precision
+from redoubt.training import bf16_trial, parallel, precision
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.training.optimization import average, decay, momentum, optimizer, rate
 from redoubt.training.validation import accuracy
@@ -40,6 +40,8 @@ class Trainer:
     def __init__(self, root: Path, run: Run, dataset, device: str):
         self.root, self.run, self.device = root, run, device
         self.t = Training(**run.of.training)
+        self.group = parallel.join(device)
+        self.hardware = hardware(device)
         self.checkpoints = Checkpoints(root, run)
         self.defense = self.checkpoints.defense
         self.x, self.y = dataset.split("train").tensors(device)
@@ -50,14 +52,23 @@ class Trainer:
         self.steps = math.ceil(len(self.x) / self.t.batch_size)
         self.history: list[dict] = []
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
+        self.parts: list[dict] = []  # of a training that was interrupted: when, how long and on what each ran
 
     def _pace(self) -> tuple[precision.Speed, str]:
         """How the passes run, and the mark of a training that runs so: as one that is gone on with did."""
 
         def marked(begun: dict | None = None) -> tuple[precision.Speed, str]:
-            measure = functools.partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
-            speed = precision.resolve(self.t, self.device, self.defense.graphs, measure=measure, begun=begun)
-            return speed, self.checkpoints.mark(self.dataset.sha256, speed.summary())
+            gain = functools.partial(bf16_trial.gain, self.defense, self.t.batch_size, self.device)
+            speed = precision.resolve(
+                self.t,
+                self.device,
+                self.defense.graphs,
+                measure=lambda: self.group.first(gain),
+                begun=begun,
+                processes=self.group.processes,
+            )
+            gpu = self.hardware if speed.device == "cuda" else None
+            return speed, self.checkpoints.mark(self.dataset.sha256, speed.summary(), gpu)
 
         begun = self.checkpoints.begun() if self.t.precision == "auto" else None
         if begun and begun["speed"]:
@@ -68,7 +79,21 @@ class Trainer:
 
     def prepare(self) -> State:
         """The model, its optimizers and its averaged twin, as they stand before the first step or after a kill."""
+        left = self.checkpoints.interrupted(self.mark)
+        try:
+            return self._prepare(left)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if left is None:
+                raise
+            console.print(
+                f"redoubt: what is left of {self.run.path} cannot be gone on with, it begins anew: {error}",
+                markup=False,
+            )
+            return self._prepare(None)
+
+    def _prepare(self, left: dict | None) -> State:
         seed = self.run.seed
+        self.history, self.best, self.parts = [], None, []
         torch.manual_seed(derive(seed, "build"))
         model = self.defense.build().to(self.device)
         if self.run.of.starts_from:
@@ -83,13 +108,13 @@ class Trainer:
             epochs=self.t.epochs,
             steps_per_epoch=self.steps,
         )
-        if left := self.checkpoints.interrupted(self.mark):
+        if left:
             model.load_state_dict(left["model"])
             for name, o in optimizers.items():
                 o.load_state_dict(left["optimizers"][name])
             if self.ema is not None:
                 self.ema.load_state_dict(left["ema"])
-            self.history, self.best = left["history"], left["best"]
+            self.history, self.best, self.parts = left["history"], left["best"], left["parts"]
             state.epoch = len(self.history)
         self.speed.compile(model)
         return state
@@ -107,8 +132,14 @@ class Trainer:
         Returns:
             Whether the training is complete.
         """
+        with self.group.sharing(self.t.sync_batch_norm):
+            return self._train(until)
+
+    def _train(self, until: float) -> bool:
         started = time.time()
         state = self.prepare()
+        self.parts = [*self.parts, self._part(started)]
+        self.group.compare(state.model, state.epoch)
         total = self.t.epochs * len(self.x)
         with bar(self.run.path, total, state.epoch * len(self.x)) as shown:
             for epoch in range(state.epoch, self.t.epochs):
@@ -117,17 +148,27 @@ class Trainer:
                 metrics = self._epoch(state, shown)
                 seconds = time.perf_counter() - began
                 self._validate(state, {**metrics, "images_per_s": round(len(self.x) / seconds, 1)})
-                self._keep(state)
+                self.group.compare(state.model, epoch)
+                self.parts[-1] = self._part(started)
+                if self.group.leads:
+                    self._keep(state)
                 row = self.history[-1]
                 shown.line(
                     f"{self.run.path} epoch {epoch + 1}/{self.t.epochs}: loss {row['loss']:.4f}, "
                     f"clean {row['clean']:.3f}, robust {row['robust']:.3f}, {row['images_per_s']:.0f} images/s, "
                     f"{seconds * (self.t.epochs - epoch - 1):.0f} s left"
                 )
-                if epoch + 1 < self.t.epochs and time.time() + time.perf_counter() - began > until:
+                late = epoch + 1 < self.t.epochs and time.time() + time.perf_counter() - began > until
+                if self.group.first(lambda late=late: late):  # type: ignore[misc]
                     return False
         self._write(state, started)
+        self.group.wait()
         return True
+
+    def _part(self, started: float) -> dict:
+        """One sitting of this training so far, as its record lists it."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started))
+        return {"started": when, "seconds": round(time.time() - started, 3), "hardware": self.hardware}
 
     def _epoch(self, state: State, shown) -> dict[str, float]:
         seed, epoch = self.run.seed, state.epoch
@@ -194,6 +235,7 @@ class Trainer:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "history": self.history,
             "best": self.best,
+            "parts": self.parts,
             "speed": self.speed.summary(),
         }
         self.checkpoints.interrupt(self.mark, content)
@@ -214,6 +256,9 @@ class Trainer:
             tuple[float, int, dict[str, Tensor]], self.best
         )  # one epoch at least is done
         weights = {"best": self._finished(best), "last": self._finished(seen.state_dict())}
+        self.parts[-1] = self._part(started)
+        if not self.group.leads:
+            return
         v = self.run.of
         record = {
             "schema": 1,
@@ -226,7 +271,8 @@ class Trainer:
             "selected_on": f"validation {self.defense.selects_on} accuracy",
             "best_epoch": best_epoch,
             "history": self.history,
-            "seconds": round(time.time() - started, 3),
+            "seconds": round(sum(p["seconds"] for p in self.parts), 3),
+            "parts": self.parts,
             "provenance": provenance(started, self.device),
         }
         self.checkpoints.finish(weights, record)

@@ -10,6 +10,7 @@ import io
 import tarfile
 from pathlib import Path, PurePosixPath
 
+from redoubt.config.load import study_file
 from redoubt.errors import RedoubtError
 from redoubt.records.files import read_record, write_record, write_whole
 
@@ -19,7 +20,8 @@ WEIGHTS = ("checkpoints/{study}/**/*.safetensors", "checkpoints/{study}/**/resum
 
 
 def left(root: Path, study: str, weights: bool = False) -> list[Path]:
-    """The files that a study has left so far and that travel."""
+    """The files that a study has left so far and that travel; RedoubtError for what is no study's name."""
+    study_file(root, study)
     patterns = RECORDS + (WEIGHTS if weights else ())
     found = {p for pattern in patterns for p in root.glob(pattern.format(study=study)) if p.is_file()}
     return sorted(p for p in found if not p.name.startswith("."))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from redoubt import data
 from redoubt.audit import staleness
-from redoubt.config import Run, Study, Variant, attacks_of, load_study, resolve
-from redoubt.config.load import mirror_of
+from redoubt.config import Run, Study, Variant, attacks_of, load_study, radius, resolve
+from redoubt.config.images import images_of, other_settings
+from redoubt.config.load import mirror_of, study_file
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import partial
 from redoubt.evaluation.evaluator import Evaluator
@@ -23,6 +24,7 @@ from redoubt.records.files import read_record, write_record
 from redoubt.training.adoption import training_of
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.workflow import archive
+from redoubt.workflow.rehearsal import rehearse
 
 FIRST_LOOK = ("screen",)  # attacks that say most for their time; where a study has none, those of SHORT
 SHORT = ("fgsm", "pgd")
@@ -52,7 +54,7 @@ class Recorder:
     def __init__(self, root: Path, study: str, device: str, until: float, mirror: Path | None = None):
         self.root, self.device, self.until = root, device, until
         self.mirror = mirror or mirror_of(root)
-        self.study: Study = load_study(root / "studies" / f"{study}.yaml")
+        self.study: Study = load_study(study_file(root, study))
         self.variants: dict[str, Variant] = {v.name: v for v in resolve(self.study)}
         self.failed: dict[str, str] = {}
         self.worked = False
@@ -136,6 +138,7 @@ class Recorder:
     def _do(self, unit: Unit, dataset) -> bool:
         """Whether the unit was ended in time."""
         if not unit.steps:
+            rehearse(self.root, self.study, unit.run.of)
             training = training_of(self.root, unit.run, dataset, self.device, self.mirror)
             return self._fits(0) and training.train(self.until)
         evaluator = Evaluator(self.root, self.study, unit.run, dataset, self.device)
@@ -180,6 +183,14 @@ def _record(path: Path) -> dict | None:
         return None
 
 
+def _prepared(root: Path, study: Study) -> bool:
+    """Whether images of the study's settings are here; damaged ones are, and are refused when they are opened."""
+    try:
+        return not other_settings(study, data.load(root / "data" / study.name, verify=False).record)
+    except RedoubtError:
+        return (root / "data" / study.name / "record.json").is_file()
+
+
 def record(
     root: Path,
     study: str,
@@ -207,7 +218,7 @@ def record(
     until = time.time() + 60 * minutes
     recorder = Recorder(root, study, device, until, mirror)
     images = root / "data" / study
-    if not (images / "record.json").is_file():
+    if not _prepared(root, recorder.study):
         spec = recorder.study.data
         sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
         data.prepare(spec.name, images, mirror=recorder.mirror, **sizes)
@@ -216,6 +227,7 @@ def record(
         if out and archive.left(root, study, weights):
             archive.pack(root, study, out, weights=weights)
 
-    complete = recorder.work(data.load(images), keep)
+    with radius.meant(recorder.study):
+        complete = recorder.work(images_of(root, recorder.study), keep)
     keep(weights)
     return complete

@@ -158,7 +158,11 @@ def training(run, number: int) -> dict:
 
 def claim(verdict: str, paper: str, study: str | None, low: float, high: float) -> dict:
     """A row of reports/claims.json with one comparison."""
-    found = {"text": "a", "expect": "higher", "value": (low + high) / 2, "interval": [low, high]}
+    found = {
+        "text": "a", "left": "cure/main", "right": "pgd_at/main", "measure": "accuracy", "attack": "worst",
+        "metric": None, "expect": "higher", "against": None, "tolerance": 0.01, "unit": "points",
+        "value": (low + high) / 2, "interval": [low, high], "outcome": verdict, "seeds": 2, "n": IMAGES,
+    }  # fmt: skip
     about = {"paper": paper, "id": "c1", "kind": "direction", "study": study, "unit": "points"}
     text = {
         "claim": "it helps",

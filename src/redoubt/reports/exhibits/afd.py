@@ -6,6 +6,11 @@ PAPER = "AFD"
 MAIN = ("afd/main",)
 EXHIBITS = (
     Exhibit(
+        "afd_claims", PAPER, "claims", "The comparisons behind its claims",
+        "Each claim that a run can test is judged by a rule that was written before the runs.",
+        needs=("afd/main",),
+    ),
+    Exhibit(
         "afd_gap", PAPER, "figure 1(a)", "Feature gap by epoch",
         "During fine-tuning the gap of natural and adversarial features grows for vAFT, ARREST and "
         "RGKD; AFD's levels off.",

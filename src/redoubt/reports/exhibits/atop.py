@@ -6,6 +6,11 @@ PAPER = "AToP"
 PAIR = ("atop/main", "purifier/main")
 EXHIBITS = (
     Exhibit(
+        "atop_claims", PAPER, "claims", "The comparisons behind its claims",
+        "Each claim that a run can test is judged by a rule that was written before the runs.",
+        needs=("atop/main",),
+    ),
+    Exhibit(
         "atop_comparison", PAPER, "table 1", "Adversarial training, purification and AToP in words",
         "A qualitative comparison without numbers.",
         kind="table", why_not="it has no numbers; the protocol figure of the overview compares them by measurement",

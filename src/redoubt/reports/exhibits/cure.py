@@ -6,6 +6,11 @@ PAPER = "CURE"
 U = "block_freezing/u_*"
 EXHIBITS = (
     Exhibit(
+        "cure_claims", PAPER, "claims", "The comparisons behind its claims",
+        "Each claim that a run can test is judged by a rule that was written before the runs.",
+        needs=("cure/main",),
+    ),
+    Exhibit(
         "cure_main", PAPER, "tables 1, 2 and 8", "CURE beside its baselines, with NRR and SUM",
         "CURE has the best natural-robustness ratio of all methods compared.",
         kind="table", needs=("cure/main", "trades/main"),

@@ -6,6 +6,11 @@ PAPER = "PSSR"
 MAIN = ("pssr/main",)
 EXHIBITS = (
     Exhibit(
+        "pssr_claims", PAPER, "claims", "The comparisons behind its claims",
+        "Each claim that a run can test is judged by a rule that was written before the runs.",
+        needs=("pssr/main",),
+    ),
+    Exhibit(
         "pssr_main", PAPER, "results tables", "PSSR beside adversarial training, known and unknown attacks",
         "PSSR is more robust than adversarial training and purification under known and unknown attacks.",
         kind="table", needs=MAIN,

@@ -5,6 +5,11 @@ from redoubt.reports.exhibits.base import Exhibit
 PAPER = "UIAT"
 EXHIBITS = (
     Exhibit(
+        "uiat_claims", PAPER, "claims", "The comparisons behind its claims",
+        "Each claim that a run can test is judged by a rule that was written before the runs.",
+        needs=("uiat/main",),
+    ),
+    Exhibit(
         "uiat_main", PAPER, "main comparison", "UIAT beside other adversarial training",
         "UIAT keeps more accuracy than other schemes, natural and under strong attacks, on CIFAR and SVHN.",
         kind="table", needs=("uiat/main", "pgd_at/main"),

@@ -1,16 +1,15 @@
 """Figures of notebooks/afd.py."""
 
-import pandas as pd
-import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
 from redoubt import attacks
 from redoubt.models.features import embed, separation
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cost import epochs
-from redoubt.reports.figures.evidence import Evidence
-from redoubt.reports.figures.shapes import bars, lines
-from redoubt.reports.figures.style import MARKERS, Picture
+from redoubt.reports.figures.evidence import Evidence, interval
+from redoubt.reports.figures.shapes import intervals, lines
+from redoubt.reports.figures.style import COLORS, MARKERS, Picture
 from redoubt.reports.figures.uiat import ablation, sensitivity
 
 FINE_TUNED = ("vaft/main", "arrest/main", "afkd/main", "rift/main", "afd/main")
@@ -22,9 +21,7 @@ def afd_gap(e: Evidence) -> Picture:
     runs = e.variants(*FINE_TUNED, "arrest/rgkd*", "arrest/*only*")
     history = e.history(runs)
     history = history.dropna(subset=["feature_gap"])
-    figure = lines(
-        history, "epoch", "feature_gap", ("epoch", "feature gap (largest difference)"), markers=False
-    )
+    figure = lines(history, "epoch", "feature_gap", ("epoch", "feature gap"))
     caption = (
         "Mean over training images of the largest difference between the natural network's feature of an image and the "
         "fine-tuned network's feature of its adversarial example (for AFD the intrinsic feature): "
@@ -67,13 +64,14 @@ def afd_embedding(e: Evidence) -> Picture:
         views = {"before": f, "intrinsic (D1)": model.D1(f), "confused (D2)": model.D2(f)}
     labels = y.numpy()
     figure = Figure(figsize=(9, 3.1), layout="constrained")
-    palette, found = sns.color_palette("colorblind", 10), {}
+    found = {}
     for axes, (name, features) in zip(figure.subplots(1, 3), views.items(), strict=True):
         found[name] = separation(features.numpy(), labels)
         flat = embed(features.numpy())
         for c in sorted(set(labels.tolist()))[:10]:
             axes.plot(
-                *flat[labels == c].T, MARKERS[c % len(MARKERS)], color=palette[c % 10], ms=3.5, mew=0, label=str(c)
+                *flat[labels == c].T, MARKERS[c % len(MARKERS)], color=COLORS[c % len(COLORS)], ms=3.5, mew=0,
+                label=str(c),
             )  # fmt: skip
         axes.set_title(name)
         axes.set_xticks([])
@@ -93,21 +91,19 @@ def afd_embedding(e: Evidence) -> Picture:
 def afd_branches(e: Evidence) -> Picture:
     """Accuracy of z1 and z2 on natural and adversarial test images."""
     model, x, x_adv, y = attacked(e, IMAGES)
-    rows = []
+    names = {"intrinsic (z1)": model, "confused (z2)": model.confused}
+    images = {"natural": x, "PGD-20": x_adv}
     with torch.no_grad():
-        for images, z in (("natural", x), ("PGD-20", x_adv)):
-            for branch, logits in (("intrinsic (z1)", model(z)), ("confused (z2)", model.confused(z))):
-                share = 100 * (logits.argmax(1) == y).float().mean().item()
-                rows.append({"images": images, "branch": branch, "accuracy": share})
-    frame = pd.DataFrame(rows)
-    figure = bars(frame, "images", "accuracy", "branch", ("", "accuracy (%)"), width=4)
+        cells = [[interval([(f(z).argmax(1) == y).numpy()]) for z in images.values()] for f in names.values()]
+    figure = intervals(list(images), list(names), cells)
     caption = (
         "Accuracy of the prediction from intrinsic features, which is deployed, and from confused "
         "ones, on natural test images "
-        f"and on PGD-20 images of the deployed network; study {e.study}, n = {len(y)} test images, 1 training seed."
+        f"and on PGD-20 images of the deployed network; study {e.study}, n = {len(y)} test images, 1 training "
+        "seed. Bars are Wilson's 95 % intervals."
     )
-    on = frame.set_index(["images", "branch"])["accuracy"]["PGD-20"]
-    found = f"under PGD-20 intrinsic features are right on {on.iloc[0]:.1f} % and confused ones on {on.iloc[1]:.1f} %"
+    on = [row[1].value for row in cells]
+    found = f"under PGD-20 intrinsic features are right on {on[0]:.1f} % and confused ones on {on[1]:.1f} %"
     return Picture(figure, caption, f"{found} (one seed).")
 
 
@@ -120,7 +116,7 @@ def afd_branches_by_epoch(e: Evidence) -> Picture:
     history["branch"] = history["branch"].map(
         {"accuracy_z1": "intrinsic (z1)", "accuracy_z2": "confused (z2)"}
     )
-    figure = lines(history, "epoch", "accuracy", ("epoch", "accuracy (%)"), hue="branch", markers=False)
+    figure = lines(history, "epoch", "accuracy", ("epoch", "accuracy (%)"), hue="branch")
     caption = (
         "Accuracy from intrinsic and from confused features on adversarial training images, averaged "
         "over each epoch; band "
@@ -148,3 +144,8 @@ def afd_cost(e: Evidence) -> Picture:
     ratio = of("afd/main") / of("vaft/main")
     found = f"an epoch of AFD takes {ratio:.2f} times as long as vAFT's, roughly."
     return Picture(picture.figure, picture.caption, found)
+
+
+def afd_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "AFD")

@@ -1,11 +1,13 @@
 """Figures of notebooks/atop.py."""
 
 from redoubt.reports.figures.atop_pixels import atop_pixels
-from redoubt.reports.figures.evidence import Evidence, label
+from redoubt.reports.figures.claims import of_paper
+from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.protocols import by_knowledge, faced
-from redoubt.reports.figures.shapes import dots, lines
+from redoubt.reports.figures.shapes import curves, dots
 from redoubt.reports.figures.style import Picture
 from redoubt.reports.figures.uiat import sensitivity
+from redoubt.reports.names import label
 
 __all__ = ["atop_pixels"]
 PAIR = ("purifier/main", "atop/main")
@@ -85,17 +87,16 @@ def atop_draws(e: Evidence) -> Picture:
     rows = e.tidy[e.tidy["run"].isin(runs) & e.tidy["name"].str.fullmatch(r"eot_\d+")].copy()
     rows["draws"] = rows["name"].str.removeprefix("eot_").astype(int)
     rows["called"] = rows["run"].map(label)
-    figure = lines(
-        rows.sort_values("draws", kind="stable"),
-        "draws",
-        "accuracy",
-        ("draws a gradient (log scale)", "accuracy (%)"),
+    points = e.points(rows.sort_values("draws", kind="stable"), "called", "draws").rename(
+        columns={"draws": "x"}
     )
+    figure = curves(points, ("draws a gradient (log scale)", "accuracy (%)"))
     draws = sorted(rows["draws"].unique())
     figure.axes[0].set_xscale("log", base=2)
     figure.axes[0].set_xticks(draws, draws)
     caption = (
-        "Accuracy under PGD whose gradient averages more and more draws; one fresh draw judges; "
+        "Accuracy under PGD whose gradient averages more and more draws; one fresh draw judges. "
+        "Bars are 95 % intervals; "
         f"study {e.study}, n = {int(rows['n'].max())} test images, {e.seeds(runs)} of which the first is attacked."
     )
     wide = rows[rows["run"] == "atop/main"].groupby("draws")["accuracy"].mean()
@@ -126,3 +127,8 @@ def atop_transfer_figure(e: Evidence) -> Picture:
 def atop_sensitivity(e: Evidence) -> Picture:
     """Weight of the classification term."""
     return sensitivity(e, "atop/main", {"lam": "weight of the classification"})
+
+
+def atop_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "AToP")

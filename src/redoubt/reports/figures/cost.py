@@ -1,11 +1,15 @@
 """Figures of notebooks/cost.py: what robustness costs."""
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from redoubt.reports.figures.evidence import Evidence, label
-from redoubt.reports.figures.overview import mains
-from redoubt.reports.figures.shapes import bars, scatter
-from redoubt.reports.figures.style import Picture
+from redoubt.reports.figures.evidence import Evidence
+from redoubt.reports.figures.overview import here, mains
+from redoubt.reports.figures.panels import small_multiples
+from redoubt.reports.figures.shapes import bars, draw_cross
+from redoubt.reports.figures.style import Look, Picture
+from redoubt.reports.names import label
+from redoubt.statistics.intervals import Interval
 
 SAME = "Times are of the machine that trained, which other work may have shared"
 
@@ -14,20 +18,24 @@ def robustness_against_cost(e: Evidence) -> Picture:
     """Worst-case accuracy against seconds of training."""
     runs = mains(e)
     rows = e.rows(runs, ["worst"]).assign(called=lambda f: f["run"].map(label))
-    figure = scatter(
-        rows,
-        "training_seconds",
-        "accuracy",
-        ("training time (s, log scale)", "accuracy in the worst case (%)"),
-    )
-    axis = figure.axes[0].xaxis
-    figure.axes[0].set_xscale("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FormatStrFormatter("%g"))
-    axis.set_minor_formatter(NullFormatter())
+
+    def draw(axes: Axes, _: str, run: str, name: str, look: Look) -> None:
+        seconds = rows.loc[rows["run"] == run, "training_seconds"]
+        took = Interval(seconds.mean(), seconds.min(), seconds.max())
+        draw_cross(axes, name, look, took, here(e, run, "worst"))
+
+    figure, (cells,) = small_multiples(runs, draw)
+    cells[0].set_xscale("log")
+    for axes in cells:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    figure.supxlabel("training time (s, log scale)", fontsize="medium")
+    figure.supylabel("accuracy in the worst case (%)", fontsize="medium")
     caption = (
-        "Accuracy in the worst case against the seconds of a training, without that of the weights it starts from. A "
-        f"small marker is a seed, a large one their mean. {SAME}; {e.behind(runs)}."
+        "Accuracy in the worst case with its 95 % interval against the seconds of a training, from the fastest seed to "
+        "the slowest, without that of the weights it starts from; a panel a paper, its baselines in gray. "
+        f"{SAME}; {e.behind(runs)}."
     )
     means = rows.groupby("called", sort=False)[["training_seconds", "accuracy"]].mean()
     top = means["accuracy"].idxmax()

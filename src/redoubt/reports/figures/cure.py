@@ -2,14 +2,19 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cure_inside import cure_cka, cure_gradients_at_the_end, cure_smallest
-from redoubt.reports.figures.evidence import Evidence, label
-from redoubt.reports.figures.shapes import bars, dots, lines, scatter
+from redoubt.reports.figures.evidence import Evidence
+from redoubt.reports.figures.overview import here
+from redoubt.reports.figures.shapes import bars, curves, dots, intervals, lines, scatter
 from redoubt.reports.figures.style import Picture
 from redoubt.reports.figures.uiat import robust_curves, sensitivity
-from redoubt.reports.figures.validity import swept
-from redoubt.statistics.intervals import nrr
+from redoubt.reports.figures.validity import by_radius, swept
+from redoubt.reports.names import label
+from redoubt.statistics.intervals import Interval, nrr, paired_statistic
 
 __all__ = ["cure_cka", "cure_gradients_at_the_end", "cure_smallest"]
 RIVALS = ("pgd_at/main", "trades/main", "mart/main", "cure/main", "cure_eff/main")
@@ -37,26 +42,35 @@ def cure_tradeoff(e: Evidence) -> Picture:
     """Natural accuracy against the worst case, with lines of equal NRR."""
     runs = e.variants(*RIVALS)
     rows = e.rows(runs, ["clean", "worst"])
-    wide = rows.pivot_table(
-        index=["run", "seed"], columns="name", values="accuracy", sort=False
-    ).reset_index()
-    wide["called"] = wide["run"].map(label)
-    figure = scatter(wide, "clean", "worst", ("natural accuracy (%)", "accuracy in the worst case (%)"))
-    axes = figure.axes[0]
-    x, y = axes.get_xlim(), axes.get_ylim()
-    natural, robust = np.linspace(*x, 100), np.linspace(max(y[0], 0.1), y[1], 100)
-    level = [[nrr(max(a, 0), b) for a in natural] for b in robust]
-    drawn = axes.contour(natural, robust, level, levels=6, colors="0.6", linewidths=0.7)
-    axes.clabel(drawn, fmt="NRR %.0f", fontsize=7)
-    means = wide.groupby("called", sort=False)[["clean", "worst"]].mean()
-    ratio = pd.Series({name: nrr(m["clean"], m["worst"]) for name, m in means.iterrows()})
+    means = rows.groupby(["run", "name"], sort=False)["accuracy"].mean().unstack()
+    cross = [{"called": label(r), "x": here(e, r, "clean"), "y": here(e, r, "worst")} for r in runs]
+    figure = scatter(pd.DataFrame(cross), ("natural accuracy (%)", "worst case (%)"))
+    equal_ratio(figure.axes[0])
+    ratio = pd.Series({label(str(run)): nrr(m["clean"], m["worst"]) for run, m in means.iterrows()})
     caption = (
         "Natural accuracy against accuracy in the worst case; grey lines join points of equal natural-robustness ratio "
-        f"(NRR). A small marker is a seed, a large one their mean; {e.behind(runs)}."
+        f"(NRR). Bars are 95 % intervals; {e.behind(runs)}."
     )
     compared = e.compare("cure/main", "trades/main", "worst")
     found = f"{ratio.idxmax()} has the highest NRR, {ratio.max():.1f}; {compared}."
     return Picture(figure, caption, found)
+
+
+def equal_ratio(axes: Axes) -> None:
+    """Gray lines of equal NRR through a drawing of natural against robust accuracy, named at its right end."""
+    x, y = axes.get_xlim(), axes.get_ylim()
+    ends = [nrr(x[1], max(v, 0)) for v in y]
+    natural = np.linspace(*x, 50)
+    for level in MaxNLocator(7, integer=True).tick_values(*ends):
+        if ends[0] < level < ends[1]:
+            robust = level * natural / (2 * natural - level)
+            axes.plot(natural, robust, color="0.75", lw=0.7, zorder=0)
+            words, at = f"NRR {level:.0f}", (natural[-1], robust[-1])
+            axes.annotate(
+                words, at, xytext=(3, 0), textcoords="offset points", va="center", fontsize=7, color="0.4"
+            )
+    axes.set_xlim(x)
+    axes.set_ylim(y)
 
 
 def cure_blocks(e: Evidence) -> Picture:
@@ -86,10 +100,12 @@ def cure_curves(e: Evidence) -> Picture:
 def cure_strength(e: Evidence) -> Picture:
     """Accuracy under PGD by radius."""
     runs, rows = swept(e)
-    figure = lines(rows, "eps", "accuracy", ("radius of the attack (pixel range is 0 to 1)", "accuracy (%)"))
+    figure = curves(by_radius(e, rows), ("radius of the attack (pixel range is 0 to 1)", "accuracy (%)"))
     names = rows.drop_duplicates("name").sort_values("eps")["name"]
     said = "; ".join(e.compare("cure/main", "pgd_at/main", n) for n in (names.iloc[1], names.iloc[-1]))
-    return Picture(figure, f"Accuracy under PGD by radius; {e.behind(runs)}.", f"{said}.")
+    return Picture(
+        figure, f"Accuracy under PGD by radius, with 95 % intervals; {e.behind(runs)}.", f"{said}."
+    )
 
 
 def phases(e: Evidence, run: str, prefix: str) -> pd.DataFrame:
@@ -104,9 +120,7 @@ def phases(e: Evidence, run: str, prefix: str) -> pd.DataFrame:
 def cure_gradients(e: Evidence) -> Picture:
     """Mean magnitude of the gradient of CURE's loss in each block by epoch."""
     long = phases(e, "cure/main", "gradient_")
-    figure = lines(
-        long, "epoch", "value", ("epoch", "mean |gradient| of the loss"), hue="block", markers=False
-    )
+    figure = lines(long, "epoch", "value", ("epoch", "mean |gradient| of the loss"), hue="block")
     figure.axes[0].set_yscale("log")
     ends = long.groupby(["block", "epoch"], sort=False)["value"].mean().groupby("block", sort=False)
     ratio = ends.last() / ends.first()
@@ -139,21 +153,38 @@ def cure_updated(e: Evidence) -> Picture:
 
 
 def cure_corruptions(e: Evidence) -> Picture:
-    """Accuracy in each group of corruptions, and each family's."""
+    """Accuracy in each group of corruptions."""
     rows = e.tidy[e.tidy["attack"] == "corruption"].copy()
     rows["family"] = [i["family"] for i in rows["info"]]
     of = {family: group for group, families in GROUPS.items() for family in families}
     rows["group"] = rows["family"].map(of).fillna("extra")
-    rows["called"] = rows["run"].map(label)
     rows = rows.sort_values("group", key=lambda c: c.map([*GROUPS, "extra"].index), kind="stable")
-    per_seed = rows.groupby(["called", "seed", "group"], sort=False)["accuracy"].mean().reset_index()
-    figure = bars(per_seed, "group", "accuracy", "called", ("", "accuracy (%)"))
     runs = list(dict.fromkeys(rows["run"]))
+    groups = list(dict.fromkeys(rows["group"]))
+    of_run = lambda run, group: rows[(rows["run"] == run) & (rows["group"] == group)]
+    cells = [[mean_of(of_run(run, g)) for g in groups] for run in runs]
+    figure = intervals(groups, [label(r) for r in runs], cells)
     severities = sorted({i["severity"] for i in rows["info"]})
     caption = (
         f"Accuracy under common corruptions of severity {', '.join(map(str, severities))}, mean over the families of "
-        f"each group ({rows['family'].nunique()} in all); line over seeds; {e.behind(runs)}."
+        f"each group ({rows['family'].nunique()} in all), with 95 % intervals; {e.behind(runs)}."
     )
-    means = per_seed.groupby("called", sort=False)["accuracy"].mean()
-    said = ", ".join(f"{name} {value:.1f} %" for name, value in means.items())
+    said = ", ".join(
+        f"{label(run)} {np.mean([c.value for c in found if c]):.1f} %"
+        for run, found in zip(runs, cells, strict=True)
+    )
     return Picture(figure, caption, f"mean over groups and seeds: {said}.")
+
+
+def mean_of(rows: pd.DataFrame) -> Interval | None:
+    """Mean accuracy in percent over the families of a group, with a 95 % bootstrap over images and seeds."""
+    families = [np.stack(list(group["correct"])) for _, group in rows.groupby("family", sort=False)]
+    if not families:
+        return None
+    ci = paired_statistic(lambda *shares: sum(shares) / len(shares), *families, draws=500)
+    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+
+
+def cure_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "CURE")

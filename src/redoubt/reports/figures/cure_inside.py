@@ -9,9 +9,10 @@ from redoubt import attacks
 from redoubt.reports.analysis.cka import natural_against_adversarial
 from redoubt.reports.analysis.gradients import magnitudes
 from redoubt.reports.analysis.smallest import smallest
-from redoubt.reports.figures.evidence import Evidence, label
+from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.shapes import bars, pixels, strip
 from redoubt.reports.figures.style import SEQUENTIAL, Picture
+from redoubt.reports.names import label
 
 MAPPED = ("standard/main", "pgd_at/main", "cure/main", "block_freezing/u_34", "block_freezing/u_23")
 IMAGES = 250

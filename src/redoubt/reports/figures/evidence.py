@@ -12,25 +12,24 @@ from redoubt.evaluation import check_table
 from redoubt.records import results
 from redoubt.records.files import read_record
 from redoubt.reports import comparisons
+from redoubt.reports.names import attack as attack_called
+from redoubt.reports.names import label
 from redoubt.statistics.intervals import Interval, paired_difference, wilson
 
-# How a defense is called in a figure; a variant other than main is added in words.
-NAMES = {
-    "standard": "standard", "pgd_at": "PGD-AT", "trades": "TRADES", "mart": "MART", "uiat": "UIAT", "cure": "CURE",
-    "cure_eff": "CURE_Eff", "afd": "AFD", "atop": "AToP", "pssr": "PSSR", "fgsm_rs": "FGSM-RS", "n_fgsm": "N-FGSM",
-    "vaft": "vAFT", "arrest": "ARREST", "afkd": "AFKD", "rift": "RiFT", "purifier": "purifier",
-    "atop_transfer": "AToP, other classifier",
-}  # fmt: skip
 
+def interval(bits: list[np.ndarray]) -> Interval:
+    """Accuracy in percent with a 95 % interval: Wilson's for one seed, else a bootstrap over images and seeds.
 
-def label(variant: str) -> str:
-    """`uiat/no_momentum` -> `UIAT no momentum`; a main variant is called by its defense."""
-    defense, name = variant.split("/")
-    called = NAMES.get(defense, defense)
-    if defense == "block_freezing":
-        blocks, _, how = name.removeprefix("u_").partition("_")
-        return f"U-{blocks} {how.replace('_', ' ')}".strip()
-    return called if name == "main" else f"{called} {name.replace('_', ' ')}"
+    Args:
+        bits: (n,) bool a seed, correct on each image.
+    """
+    if len(bits) == 1:
+        ci = wilson(int(bits[0].sum()), len(bits[0]))
+    else:
+        n = min(map(len, bits))
+        both = np.stack([b[:n] for b in bits])
+        ci = paired_difference(both, np.zeros_like(both), draws=500)
+    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
 
 
 class Evidence:
@@ -108,16 +107,24 @@ class Evidence:
         return pd.DataFrame(rows)
 
     def accuracy(self, run: str, attack: str) -> Interval | None:
-        """Accuracy in percent with a 95 % interval: Wilson's for one seed, else a bootstrap over images and seeds."""
+        """Accuracy in percent with its 95 % interval, None where the variant did not face the attack."""
         rows = self.rows([run], [attack])
-        if not len(rows):
-            return None
-        bits = np.stack(list(rows["correct"]))
-        if len(bits) == 1:
-            ci = wilson(int(bits.sum()), bits.shape[1])
-        else:
-            ci = paired_difference(bits, np.zeros_like(bits), draws=500)
-        return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+        return interval(list(rows["correct"])) if len(rows) else None
+
+    def points(self, rows: pd.DataFrame, *by: str) -> pd.DataFrame:
+        """Accuracy in percent with its 95 % interval over seeds and images: a row each of the groups `by`.
+
+        Args:
+            rows: of `tidy`, those of a group being the seeds of one run under one attack.
+
+        Returns:
+            The columns `by`, `value`, `low`, `high`, in the order of `rows`.
+        """
+        found = []
+        for keys, group in rows.groupby(list(by), sort=False):
+            ci = interval(list(group["correct"]))
+            found.append((*keys, ci.value, ci.low, ci.high))
+        return pd.DataFrame(found, columns=[*by, "value", "low", "high"])
 
     def value(self, run: str, attack: str) -> float:
         """Accuracy in percent under an attack that the variant faced."""
@@ -132,12 +139,11 @@ class Evidence:
         if d is None:
             return f"{label(run)} and {label(base)} share no seed under {attack}"
         seeds = "1 seed" if d["seeds"] == 1 else f"{d['seeds']} seeds"
-        name, _, eps = attack.partition("@")
-        name = "PGD" if name.startswith("strength") else name
-        under = {"clean": "natural", "worst": "in the worst case"}.get(name, f"under {name}")
-        what = f"{under} of radius {eps}" if eps else under
+        under = {"clean": "natural", "worst": "in the worst case"}.get(
+            attack, f"under {attack_called(attack)}"
+        )
         return (
-            f"{label(run)} minus {label(base)}, {what}: {d['difference']} points, {d['direction']} "
+            f"{label(run)} minus {label(base)}, {under}: {d['difference']} points, {d['direction']} "
             f"({seeds}, n = {d['n']})"
         )
 

@@ -50,7 +50,7 @@ class Gallery:
             picture = self.draw(name, study)
             save(picture.figure, self.folder, f"{name}-{study}", told(picture.caption, picture.found))
             display(Image(str(self.folder / f"{name}-{study}.png")))
-            display(Markdown(f"{picture.caption}\n\n**Found:** {picture.found}"))
+            display(Markdown(f"{picture.caption}\n\n**What is seen.** {picture.found}"))
         for why in listed["why_not"].values():
             display(Markdown(f"Not made: {why}."))
 

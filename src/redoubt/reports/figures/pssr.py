@@ -6,11 +6,13 @@ import torch
 from redoubt import attacks
 from redoubt.defenses.pixel_surgery import rule_of
 from redoubt.reports.analysis.decomposition import decompose
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.protocols import by_knowledge
-from redoubt.reports.figures.shapes import bars, dots_by_attack, pixels, strip
+from redoubt.reports.figures.shapes import dots_by_attack, intervals, pixels, strip
 from redoubt.reports.figures.style import Picture
 from redoubt.reports.figures.uiat import ablation
+from redoubt.statistics.intervals import Interval, wilson
 
 PROTOCOLS = (
     "clean", "oblivious_fgsm", "oblivious", "transfer", "transfer_standard", "transfer_twin", "square",
@@ -19,6 +21,7 @@ PROTOCOLS = (
 )  # fmt: skip
 SHOWN = 4
 IMAGES = 200
+CALLED = {"natural": "natural", "pgd": "PGD", "cw_pgd": "C&W", "stadv": "StAdv"}
 SPATIAL = 0.05  # bound of stAdv's flow, that of AToP's protocol
 
 
@@ -108,28 +111,40 @@ def pssr_decomposition(e: Evidence) -> Picture:
         ).x_adv  # fmt: skip
     images["stadv"] = attacks.get("stadv")(f, x, y, eps=SPATIAL, seed=0, steps=20).x_adv
     found = decompose(f, images, y, rule=rule_of(defense.params))
-    frame = pd.DataFrame(found["accuracy"])
-    frame["share"], frame["part"] = 100 * frame["accuracy"], frame["part"].str.replace("_", " ")
-    figure = bars(frame, "attack", "share", "part", ("images", "accuracy (%)"), width=6.5)
+    frame = pd.DataFrame(found["accuracy"]).set_index(["part", "attack"])["accuracy"]
+    parts, on = list(frame.index.unique("part")), list(images)
+    cells = [[share(frame[part, name], len(y)) for name in on] for part in parts]
+    figure = intervals([CALLED[a] for a in on], [p.replace("_", " ") for p in parts], cells)
     caption = (
         "Accuracy of the classifier alone on the whole image, its salient part, its trivial part, "
         "and as many random pixels "
         f"as each of them has; attacks on the classifier alone ({norm}, radius {eps:.3g}; stadv "
         f"{SPATIAL}); study {e.study}, "
-        f"n = {len(y)} test images, 1 training seed."
+        f"n = {len(y)} test images, 1 training seed. Bars are Wilson's 95 % intervals."
     )
-    on = frame[frame["attack"] == "pgd"].set_index("part")["share"]
+    under = 100 * frame.xs("pgd", level="attack")
     apart = pd.DataFrame(found["distance"])[["salient", "trivial"]].mean()
     said = (
-        f"under PGD the salient part alone keeps {on['salient']:.1f} %, the trivial one "
-        f"{on['trivial']:.1f} %, as many random "
-        f"pixels {on['random as trivial']:.1f} %; between attacks salient parts differ by "
+        f"under PGD the salient part alone keeps {under['salient']:.1f} %, the trivial one "
+        f"{under['trivial']:.1f} %, as many random "
+        f"pixels {under['random_as_trivial']:.1f} %; between attacks salient parts differ by "
         f"{apart['salient']:.3f} and trivial "
         f"ones by {apart['trivial']:.3f} a pixel (one seed)."
     )
     return Picture(figure, caption, said)
 
 
+def share(accuracy: float, n: int) -> Interval:
+    """Percent of n images with Wilson's 95 % interval."""
+    ci = wilson(round(accuracy * n), n)
+    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+
+
 def pssr_components(e: Evidence) -> Picture:
     """Every variant of PSSR."""
     return ablation(e, e.variants("pssr/*"), "pssr/main", "PSSR with one module or choice changed")
+
+
+def pssr_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "PSSR")

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from redoubt.reports.figures.evidence import Evidence
-from redoubt.reports.figures.shapes import called
-from redoubt.reports.figures.style import Picture
+from redoubt.reports.figures.style import COLORS, Picture
+from redoubt.reports.names import attack
 from redoubt.reports.published import Attacked, attacked, of_images, truth
 
 WIDTH = 3.4  # inches of a network's panel
@@ -40,22 +40,21 @@ def above_the_truth(e: Evidence) -> Picture:
 
 def _panel(axes: Axes, record: dict[str, Any], rows: list[Attacked]) -> None:
     """One network: rows of attacks, upright lines of what is known."""
-    colours = sns.color_palette("colorblind", 4)
     known = record["published"]
     if known["proven"]:
-        axes.axvline(known["proven"]["robust"], color=colours[2], lw=2, label="proven")
+        axes.axvline(known["proven"]["robust"], color=COLORS[2], lw=2, label="proven")
     if known["attacked"]:
-        axes.axvline(known["attacked"]["robust"], color=colours[1], lw=1.5, ls="--", label="published attack")
-    for whole, face in ((True, colours[0]), (False, "white")):
+        axes.axvline(known["attacked"]["robust"], color=COLORS[1], lw=1.5, ls="--", label="published attack")
+    for whole, face in ((True, COLORS[0]), (False, "white")):
         at = [(a.robust, i) for i, a in enumerate(rows) if a.whole == whole]
         if at:
             name = "our attacks" if whole else "our attacks, fewer images"
-            axes.plot(*zip(*at, strict=True), "o", ms=6, mfc=face, mec=colours[0], lw=0, label=name, zorder=3)
+            axes.plot(*zip(*at, strict=True), "o", ms=6, mfc=face, mec=COLORS[0], lw=0, label=name, zorder=3)
     for i, a in enumerate(rows):
         if (gap := above(record, a)) is not None:
             words, at_point = f"{gap:+.1f}", (a.robust, i)
             axes.annotate(words, at_point, xytext=(7, 0), textcoords="offset points", va="center", fontsize=7)
-    axes.set_yticks(range(len(rows)), [called(a.name) for a in rows])
+    axes.set_yticks(range(len(rows)), [attack(a.name) for a in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.margins(x=0.15)
     axes.set_xlabel("accuracy (%)")
@@ -77,5 +76,5 @@ def _found(run: str, record: dict[str, Any], rows: list[Attacked]) -> str:
     alone = [a for a in rows[1:-1] if above(record, a) is not None]
     if alone:
         weakest = max(alone, key=lambda a: a.robust)
-        said += f"; {called(weakest.name)} stops highest, {above(record, weakest):+.1f} points"
+        said += f"; {attack(weakest.name)} stops highest, {above(record, weakest):+.1f} points"
     return said + "."

@@ -2,14 +2,18 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from redoubt.records.packed_booleans import unpack
+from redoubt.reports import names
+from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cost import epochs
-from redoubt.reports.figures.evidence import Evidence, label
+from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.overview import overfitted
-from redoubt.reports.figures.shapes import called, dots, lines
+from redoubt.reports.figures.shapes import curves, dots, lines
 from redoubt.reports.figures.style import Picture
-from redoubt.reports.figures.validity import swept
+from redoubt.reports.figures.validity import by_radius, swept
+from redoubt.reports.names import label
 
 RIVALS = ("pgd_at/main", "trades/main", "uiat/main")
 
@@ -19,13 +23,13 @@ def uiat_strength(e: Evidence) -> Picture:
     _, rows = swept(e)
     runs = [r for r in e.variants(*RIVALS) if r in set(rows["run"])]
     rows = rows[rows["run"].isin(runs)]
-    figure = lines(rows, "eps", "accuracy", ("radius of the attack (pixel range is 0 to 1)", "accuracy (%)"))
+    figure = curves(by_radius(e, rows), ("radius of the attack (pixel range is 0 to 1)", "accuracy (%)"))
     figure.axes[0].axvline(e.threat[1], color="0.4", lw=1, ls=":")
-    names = [n for n in rows.drop_duplicates("name").sort_values("eps")["name"] if "@" in n]
-    weak, strong = names[0], names[-1]
+    radii = [n for n in rows.drop_duplicates("name").sort_values("eps")["name"] if "@" in n]
+    weak, strong = radii[0], radii[-1]
     caption = (
-        f"Accuracy under PGD by radius; the dotted line is the radius of training; {e.behind(runs)}, the sweep "
-        "takes the first seed."
+        f"Accuracy under PGD by radius, with 95 % intervals; the dotted line is the radius of training; "
+        f"{e.behind(runs)}, the sweep takes the first seed."
     )
     found = f"{e.compare('uiat/main', 'pgd_at/main', weak)}; {e.compare('uiat/main', 'pgd_at/main', strong)}."
     return Picture(figure, caption, found)
@@ -45,7 +49,7 @@ def halves(e: Evidence, runs: list[str]) -> pd.DataFrame:
         for eps, bits in sorted(cells, key=lambda c: c[0]):
             for half, chosen in (("surer half", easier), ("less sure half", ~easier)):
                 about = {"run": run, "called": label(run), "seed": seed, "radius": eps, "half": half}
-                found.append({**about, "accuracy": 100 * bits[chosen].mean()})
+                found.append({**about, "correct": bits[chosen], "accuracy": 100 * bits[chosen].mean()})
     return pd.DataFrame(found)
 
 
@@ -53,12 +57,12 @@ def uiat_confidence(e: Evidence) -> Picture:
     """The two halves by signed radius, UIAT beside its rivals."""
     runs = e.variants(*RIVALS)
     rows = halves(e, runs)
-    figure = lines(
-        rows, "radius", "accuracy", ("signed radius (below 0: inverse adversary)", "accuracy (%)"), col="half"
-    )
+    points = e.points(rows, "called", "half", "radius").rename(columns={"radius": "x"})
+    figure = curves(points, ("signed radius (below 0: inverse adversary)", "accuracy (%)"), col="half")
     caption = (
         "Accuracy by radius of the half of the test images with the lower natural loss and of the other half; a "
-        f"negative radius lowers the loss; {e.behind(runs)}, of which the sweep takes the first."
+        "negative radius lowers the loss. Bars are 95 % intervals; "
+        f"{e.behind(runs)}, of which the sweep takes the first."
     )
     at = min(rows["radius"].unique(), key=lambda r: abs(r - e.threat[1]))
     wide = rows[rows["radius"] == at].pivot_table(
@@ -81,7 +85,7 @@ def robust_curves(e: Evidence, runs: list[str]) -> Picture:
     """Robust validation accuracy by epoch, and how much of the best epoch's is lost at the last."""
     history = e.history(runs)
     history["robust"] *= 100
-    figure = lines(history, "epoch", "robust", ("epoch", "validation accuracy under PGD (%)"), markers=False)
+    figure = lines(history, "epoch", "robust", ("epoch", "accuracy under PGD (%)"))
     caption = (
         "Validation accuracy under PGD by epoch: mean over seeds, band from the lowest to the highest; study "
         f"{e.study}, {e.seeds(runs)}."
@@ -119,14 +123,14 @@ def uiat_one_off(e: Evidence) -> Picture:
     """Accuracy by the epoch in which the frozen perturbations are computed."""
     timed = sorted(e.variants("uiat/one_off*"), key=lambda r: (e.param(r, "one_off"), e.param(r, "before")))
     runs = ["uiat/main", *timed]
-    names = ["UIAT (every epoch)"]
+    called = ["UIAT (every epoch)"]
     for r in timed:
         before = ", natural before" if e.param(r, "before") == "natural" else ""
-        names.append(f"epoch at {100 * e.param(r, 'one_off'):.0f} %{before}")
+        called.append(f"epoch at {100 * e.param(r, 'one_off'):.0f} %{before}")
     picture = ablation(
         e, runs, "uiat/main", "UIAT with perturbations computed in one epoch and frozen, by its place"
     )
-    return Picture(dots(e, runs, ["clean", "worst"], names), picture.caption, picture.found)
+    return Picture(dots(e, runs, ["clean", "worst"], called), picture.caption, picture.found)
 
 
 def uiat_single_step(e: Evidence) -> Picture:
@@ -139,7 +143,7 @@ def uiat_single_step(e: Evidence) -> Picture:
 
 
 def sweep_of(e: Evidence, base: str, params: dict[str, str], only: str) -> pd.DataFrame:
-    """Variants that differ from the base in exactly one of these parameters, with the parameter's value.
+    """Variants that differ from the base in exactly one of these parameters, with the parameter's value as `x`.
 
     Args:
         params: parameter -> how it is called on an axis.
@@ -157,31 +161,34 @@ def sweep_of(e: Evidence, base: str, params: dict[str, str], only: str) -> pd.Da
             if not isinstance(value, bool | str | None):
                 for attack in ("clean", "worst"):
                     for row in e.rows([run], [attack]).itertuples():
-                        at = {"param": params[param], "value": float(value), "seed": row.seed}
-                        found.append({**at, "called": called(attack), "accuracy": row.accuracy})
+                        at = {"param": params[param], "x": float(value), "seed": row.seed}
+                        found.append({**at, "called": names.attack(attack), "correct": row.correct})
     frame = pd.DataFrame(found)
-    several = frame.groupby("param")["value"].transform("nunique") > 1
-    return frame[several].sort_values(["param", "called", "value"], kind="stable")
+    several = frame.groupby("param")["x"].transform("nunique") > 1
+    return e.points(
+        frame[several].sort_values(["param", "called", "x"], kind="stable"), "param", "called", "x"
+    )
 
 
 def sensitivity(e: Evidence, base: str, params: dict[str, str]) -> Picture:
     """Accuracy by the value of each parameter, the others as in the base."""
     frame = sweep_of(e, base, params, f"{base.split('/')[0]}/*")
-    figure = lines(frame, "value", "accuracy", ("value", "accuracy (%)"), col="param", share_x=False)
+    figure = curves(frame, ("", "accuracy (%)"), col="param", share_x=False, joined=False)
     for axes in figure.axes:
         param = next(p for p, name in params.items() if name == axes.get_title())
         axes.axvline(e.param(base, param), color="0.4", lw=1, ls=":")
-        values = frame.loc[frame["param"] == axes.get_title(), "value"]
-        axes.set_xlim(values.min() - 0.05 * np.ptp(values), values.max() + 0.05 * np.ptp(values))
+        values = frame.loc[frame["param"] == axes.get_title(), "x"]
+        axes.set_xlim(values.min() - 0.08 * np.ptp(values), values.max() + 0.08 * np.ptp(values))
     for axes in figure.axes:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(axes.get_title())
         axes.set_title("")
     runs = e.variants(f"{base.split('/')[0]}/*")
     caption = (
         f"Accuracy of {label(base)} by one hyper-parameter at a time; the dotted line is the main variant's value; "
-        f"mean over seeds, band from the lowest to the highest; {e.behind(runs)}."
+        f"bars are 95 % intervals over images and seeds; {e.behind(runs)}."
     )
-    means = frame.groupby(["param", "called", "value"])["accuracy"].mean()
+    means = frame.set_index(["param", "called", "x"])["value"]
     spread = (means.groupby(["param", "called"]).max() - means.groupby(["param", "called"]).min()).unstack()
     said = "; ".join(
         f"{p}: {', '.join(f'{c} {v:.1f}' for c, v in row.items())}" for p, row in spread.iterrows()
@@ -204,3 +211,8 @@ def uiat_cost(e: Evidence) -> Picture:
     return epochs(
         e, e.variants("pgd_at/main", "trades/main", "uiat/main", "uiat/iat", "uiat/one_off", "*/uiat")
     )
+
+
+def uiat_claims(e: Evidence) -> Picture:
+    """The comparisons behind its judged claims."""
+    return of_paper(e, "UIAT")

@@ -1,14 +1,19 @@
 """Figures of notebooks/validity.py: whether the numbers can be believed."""
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from redoubt.reports.figures.evidence import Evidence, label
+from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.overview import PROTOCOL, mains
+from redoubt.reports.figures.panels import paneled, small_multiples
 from redoubt.reports.figures.published import above_the_truth
-from redoubt.reports.figures.shapes import called, lines
-from redoubt.reports.figures.style import SEQUENTIAL, Picture
+from redoubt.reports.figures.shapes import curves, sides
+from redoubt.reports.figures.style import Look, Picture
+from redoubt.reports.names import attack, label
+from redoubt.reports.verdict_looks import COLORS, FAINT
 
 __all__ = ["above_the_truth"]
 
@@ -22,23 +27,30 @@ def checks_passed(e: Evidence) -> Picture:
     )
     order = [r.split("/")[0] for r in runs]
     share = share.reindex(columns=order)
-    figure = Figure(figsize=(1.6 + 0.55 * len(runs), 0.8 + 0.3 * len(share)))
+    figure = Figure(figsize=(2.2 + 0.42 * len(runs), 1.1 + 0.22 * len(share)), layout="constrained")
     axes = figure.subplots()
-    words = share.map(lambda v: "" if v != v else "pass" if v == 1 else "FAIL" if v == 0 else f"{v:.0%}")
-    sns.heatmap(
-        share, vmin=0, vmax=1, cmap=SEQUENTIAL, annot=words, fmt="", cbar=False, linewidths=1, ax=axes,
-        annot_kws={"size": 7},
-    )  # fmt: skip
-    axes.set_xticks([i + 0.5 for i in range(len(runs))], [label(r) for r in runs], rotation=40, ha="right")
-    axes.set_yticks(
-        [i + 0.5 for i in range(len(share))], [c.replace("_", " ") for c in share.index], rotation=0
+    for row, values in enumerate(share.to_numpy()):
+        for column, value in enumerate(values):
+            style, words = cell(value)
+            box = Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, facecolor=FAINT[style], edgecolor="white", lw=1.5
+            )
+            axes.add_patch(box)
+            axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color=COLORS[style])
+    axes.set_xticks(
+        range(len(runs)), [label(r) for r in runs], rotation=45, ha="right", rotation_mode="anchor"
     )
-    axes.set_xlabel("")
-    axes.set_ylabel("")
+    axes.set_yticks(range(len(share)), [c.replace("_", " ") for c in share.index])
+    axes.set_xlim(-0.5, len(runs) - 0.5)
+    axes.set_ylim(len(share) - 0.5, -0.5)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     failed = checks[~checks["passed"]]
     caption = (
-        "Share of seeds that passed each validity check; an empty cell is a check that does not apply. Limits and "
-        f"values stand in the table checks; {e.behind(runs)}."
+        "Validity checks: ✓ passed by every seed, ✗ failed by every seed, else the share of seeds that passed; a dot "
+        f"is a check that does not apply or was not made. Limits and values stand in the table checks; "
+        f"{e.behind(runs)}."
     )
     names = sorted(
         {f"{label(f'{d}/main')} ({c.replace('_', ' ')})" for d, c in failed[["defense", "check"]].values}
@@ -47,28 +59,51 @@ def checks_passed(e: Evidence) -> Picture:
     return Picture(figure, caption, found)
 
 
+def cell(share: float) -> tuple[str, str]:
+    """The style and the sign of a check that this share of the seeds passed; NaN where none made it."""
+    if share != share:
+        return "open", "·"
+    return ("good", "✓") if share == 1 else ("bad", "✗") if share == 0 else ("doubt", f"{share:.0%}")
+
+
 def attack_ordering(e: Evidence) -> Picture:
-    """Accuracy from the weakest attack to the strongest, a line a defense."""
+    """Accuracy from the weakest attack to the strongest, a panel a paper."""
     runs = mains(e)
-    rows = e.rows(runs, list(PROTOCOL)).copy()
+    rows = e.rows(runs, list(PROTOCOL))
     present = [a for a in PROTOCOL if a in set(rows["name"])]
-    rows["at"] = rows["name"].map(present.index)
-    rows["called"] = rows["run"].map(label)
-    figure = lines(rows.sort_values("at", kind="stable"), "at", "accuracy", ("", "accuracy (%)"))
-    figure.axes[0].set_xticks(range(len(present)), [called(a) for a in present], rotation=20)
-    means = rows.groupby(["called", "at"], sort=False)["accuracy"].mean().unstack()
+    places = {run: (i, len(panel)) for panel in paneled(runs).values() for i, (run, _) in enumerate(panel)}
+
+    def draw(axes: Axes, _: str, run: str, name: str, look: Look) -> None:
+        i, of = places[run]
+        there = [(at, ci) for at, a in enumerate(present) if (ci := e.accuracy(run, a))]
+        at = np.array([at for at, _ in there]) + 0.8 / of * (i - (of - 1) / 2)
+        found = [ci for _, ci in there]
+        axes.errorbar(
+            [ci.value for ci in found], at, xerr=sides(found), fmt=look.marker, color=look.color, ms=4.5, mec="white",
+            mew=0.4, lw=1, label=name,
+        )  # fmt: skip
+
+    figure, (cells,) = small_multiples(runs, draw, size=(2.9, 0.5 + 0.52 * len(present)))
+    cells[0].set_yticks(range(len(present)), [attack(a) for a in present])
+    cells[0].set_ylim(len(present) - 0.5, -0.5)
+    cells[0].set_xlim(-2, 102)
+    for axes in cells:
+        axes.grid(axis="y", visible=False)
+        for row in range(1, len(present)):
+            axes.axhline(row - 0.5, color="0.92", lw=0.8, zorder=0)
+    figure.supxlabel("accuracy (%)", fontsize="medium")
+    means = rows.groupby(["run", "name"], sort=False)["accuracy"].mean().unstack()
     turned = []
     if {"fgsm", "pgd50"} <= set(present):
-        one, many = means[present.index("fgsm")], means[present.index("pgd50")]
-        turned = [name for name in means.index if many[name] > one[name] + 1]
+        turned = [label(str(run)) for run, m in means.iterrows() if m["pgd50"] > m["fgsm"] + 1]
     caption = (
-        "Accuracy under attacks from weak to strong: mean over seeds, band from the lowest seed to the highest; "
-        f"{e.behind(runs)}."
+        "Accuracy under attacks from weak to strong: a panel a paper, its baselines in gray; nothing stands where a "
+        f"defense does not face an attack. Bars are 95 % intervals; {e.behind(runs)}."
     )
     found = (
         f"PGD leaves more images right than FGSM for {', '.join(turned)}"
         if turned
-        else "no line rises by a point"
+        else "nowhere does PGD leave a point more than FGSM"
     )
     return Picture(figure, caption, f"{found}; the checks in the table test each seed.")
 
@@ -76,9 +111,9 @@ def attack_ordering(e: Evidence) -> Picture:
 def success_by_radius(e: Evidence) -> Picture:
     """Accuracy by radius for every variant that the sweep attacks."""
     runs, rows = swept(e)
-    figure = lines(rows, "eps", "accuracy", ("radius (pixel range is 0 to 1)", "accuracy (%)"))
+    figure = curves(by_radius(e, rows), ("radius (pixel range is 0 to 1)", "accuracy (%)"))
     last = rows[rows["eps"] == rows["eps"].max()].groupby("called", sort=False)["accuracy"].mean()
-    caption = f"Accuracy under PGD by radius; {e.behind(runs)}, radius 0 is natural accuracy."
+    caption = f"Accuracy under PGD by radius, radius 0 is natural accuracy. Bars are 95 % intervals; {e.behind(runs)}."
     found = (
         f"at the largest radius, {rows['eps'].max():.3g}, {last.idxmax()} keeps most, {last.max():.1f} %: "
         f"{'so the attack works' if last.max() <= 15 else 'a larger radius would have to break it'}."
@@ -97,3 +132,8 @@ def swept(e: Evidence):
     order = {r: i for i, r in enumerate(runs)}
     both = both.sort_values("run", key=lambda c: c.map(order), kind="stable")
     return runs, both.assign(called=both["run"].map(label))
+
+
+def by_radius(e: Evidence, rows: pd.DataFrame) -> pd.DataFrame:
+    """What `swept` gives as points of `shapes.curves`."""
+    return e.points(rows, "called", "eps").rename(columns={"eps": "x"})

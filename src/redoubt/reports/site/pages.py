@@ -122,5 +122,5 @@ def _tables(evidence: Evidence, links: Links) -> Iterator[dict[str, Any]]:
                 "part": part,
                 "parts": [to(name(p)) for p in range(1, parts + 1)],
                 "cells": cells,
-                "columns": [(c, numeric(cells, i)) for i, c in enumerate(t["header"])],
+                "columns": [(names.attack(c), numeric(cells, i)) for i, c in enumerate(t["header"])],
             }

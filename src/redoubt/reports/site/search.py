@@ -31,7 +31,7 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
         title = f"Fidelity: {m.method}"
         add("fidelity", title, " ".join(m.defenses), to("site/fidelity.html", anchor("fidelity", m.method)))
     for t in evidence.tables:
-        add("table", t["table"], t["caption"], pages[t["table"]])
+        add("table", t["title"], f"{t['table']} {t['caption']}", pages[t["table"]])
     places = {f["figure"]: p.page for p in papers for f in p.figures}
     for f in evidence.figures:
         page = places.get(f["figure"], "index.html")

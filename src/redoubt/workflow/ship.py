@@ -1,0 +1,277 @@
+"""`redoubt ship STUDY`: puts the evidence of a study that has run where the repository carries it.
+
+- `results/STUDY/DEFENSE/VARIANT/training/seedN.json`: the training record, byte for byte, beside the result record
+- `results/shipped.json`: the hash of every record, the runs that are missing, and what DVC is to keep
+- `dvc.lock`: the hashes of images and weights
+- the default DVC remote: what an attack needs of the main variants and of the models whose gradients they borrow, as
+  many of them as fit
+
+Run twice it changes nothing. What an earlier call shipped of weights that are no longer here stays listed.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from redoubt.audit.verify import dvc_md5
+from redoubt.config import Study, Variant, attacks_of, load_study, resolve
+from redoubt.config.load import read_yaml
+from redoubt.errors import RedoubtError
+from redoubt.records import results
+from redoubt.records.files import read_record, sha256, write_json, write_whole
+from redoubt.records.shipped import LEDGER, copy_of_training, empty, ledger, training_file
+
+LISTS = ("images", "carried", "listed")  # of the ledger, and the stages of dvc.yaml that are made of them
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What of a study lies in the repository now.
+
+    Attributes:
+        runs, missing: seeds with a result record, and those without (`defense/variant/seedN`).
+        untold: runs without a training record.
+        carried: variants whose weights the remote holds.
+        left: main variants whose weights did not fit.
+        records, weights: bytes of the study's records, and of all weights that the remote holds.
+    """
+
+    study: str
+    runs: list[str]
+    missing: list[str]
+    untold: list[str]
+    carried: list[str]
+    left: list[str]
+    records: int
+    weights: int
+
+    def summary(self) -> str:
+        """In sentences."""
+        lines = [
+            f"{self.study}: {len(self.runs)} runs, {self.records / 1e6:.1f} MB of records",
+            f"weights carried: {', '.join(self.carried) or 'none'}; {self.weights / 1e6:.1f} MB in the remote",
+        ]
+        lines += [f"weights of main variants that did not fit: {', '.join(self.left)}"] if self.left else []
+        lines += [f"without a training record: {', '.join(self.untold)}"] if self.untold else []
+        lines += [f"missing: {', '.join(self.missing)}"] if self.missing else []
+        return "\n".join(lines)
+
+
+def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
+    """Ships what is here of a study.
+
+    Args:
+        megabytes: of weights, over all studies, that the remote may hold.
+
+    Raises:
+        RedoubtError: nothing of the study is recorded, a record was changed or is of other weights than its training
+            record, or DVC failed.
+    """
+    spec = load_study(root / "studies" / f"{study}.yaml")
+    variants, told = resolve(spec), ledger(root)
+    records, missing = _records(root, variants)
+    if not records:
+        raise RedoubtError("nothing is recorded of this study", value=study, hint=f"redoubt record {study}")
+    others = {k: v for k, v in told["studies"].items() if k != study}
+    room = 1e6 * megabytes - sum(v["bytes"] for v in others.values())
+    load = _load(root, spec, variants, told, room)
+    kept = {k: [x for x in told[k] if not _of(x, study)] for k in LISTS}
+    images = [study] if (root / "data" / study / "record.json").is_file() or study in told["images"] else []
+    held = {"bytes": load.size, "missing": missing, "records": records}
+    content = {
+        **empty(),
+        "images": sorted([*kept["images"], *images]),
+        "carried": sorted([*kept["carried"], *load.carried]),
+        "listed": sorted([*kept["listed"], *load.listed]),
+        "studies": dict(sorted({**others, study: held}.items())),
+    }
+    write_json(root / LEDGER, content)
+    _keep(root, content, study)
+    files = [root / "results" / study / f"{run}.json" for run in records]
+    files += [copy_of_training(root, *_split(study, run)) for run, held in records.items() if held["training"]]
+    return Shipment(
+        study=study, runs=list(records), missing=missing, untold=[r for r, h in records.items() if not h["training"]],
+        carried=list(dict.fromkeys(_name(x) for x in load.carried)), left=load.left,
+        records=sum(f.stat().st_size for f in files), weights=load.size + sum(v["bytes"] for v in others.values()),
+    )  # fmt: skip
+
+
+def _split(study: str, run: str) -> tuple[str, int]:
+    name, _, seed = run.rpartition("/seed")
+    return f"{study}/{name}", int(seed)
+
+
+def _records(root: Path, variants: list[Variant]) -> tuple[dict[str, dict[str, str | None]], list[str]]:
+    """Hashes by `defense/variant/seedN`, training records copied beside the results; and the runs without a result."""
+    found: dict[str, dict[str, str | None]] = {}
+    absent = []
+    for v in variants:
+        for seed in v.seeds:
+            result, name = root / "results" / v.path / f"seed{seed}.json", f"{v.name}/seed{seed}"
+            if not result.is_file():
+                absent.append(name)
+                continue
+            judged = results.read(result, challenged=False)
+            found[name] = {"result": sha256(result), "training": _training(root, v, seed, judged)}
+    return found, absent
+
+
+def _training(root: Path, v: Variant, seed: int, judged: dict[str, Any]) -> str | None:
+    """The hash of the training record, which is copied beside the result; None where it is not here."""
+    held, copy = training_file(root, v.path, seed), copy_of_training(root, v.path, seed)
+    if not held.is_file():
+        return None
+    trained = read_record(held, f"redoubt train {v.path}")["files"]
+    for which, used in judged["checkpoints"].items():
+        if trained.get(f"{which}.safetensors") != used["sha256"]:
+            raise RedoubtError(
+                "this result is of other weights than the training record describes",
+                file=held, key=f"files.{which}.safetensors", value=trained.get(f"{which}.safetensors"),
+                allowed=used["sha256"], hint=f"redoubt attack {v.path}",
+            )  # fmt: skip
+    if held != copy:
+        write_whole(copy, held.read_bytes())
+    return sha256(copy)
+
+
+@dataclass(frozen=True)
+class _Load:
+    """Of one study, as the ledger lists it: `carried` files of `size` bytes, `listed` ones, variants `left` behind."""
+
+    carried: list[str]
+    listed: list[str]
+    left: list[str]
+    size: int
+
+
+def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any], room: float) -> _Load:
+    """What of the weights is carried and what only listed; those that are not here stay what they were."""
+    folder, by_name = root / "checkpoints", {v.name: v for v in variants}
+    here = {
+        v.name: [f"{v.path}/seed{s}" for s in v.seeds if (folder / v.path / f"seed{s}" / "record.json").is_file()]
+        for v in variants
+    }
+    stays = {k: [x for x in told[k] if _of(x, study.name) and not here.get(_name(x))] for k in LISTS[1:]}
+    sizes = _sizes(root)
+    size = sum(sizes.get(f"carried@{x}", 0) for x in stays["carried"])
+    carried, left = [], []
+    for name in _wanted(study, variants):
+        files = _needed(study, by_name[name])
+        if not here[name] or not all((folder / f).is_file() for f in files):
+            continue
+        needs = sum((folder / f).stat().st_size for f in files)
+        if size + needs > room:
+            left.append(name)
+            continue
+        carried += files
+        size += needs
+    listed = []
+    for seed in (seed for seeds in here.values() for seed in seeds):
+        files = [f"{seed}/{p.name}" for p in sorted((folder / seed).glob("*.safetensors"))]
+        some = any(f.startswith(f"{seed}/") for f in carried)
+        listed += [f for f in files if f not in carried] if some else [seed]
+    return _Load([*stays["carried"], *carried], [*stays["listed"], *listed], left, size)
+
+
+def _of(item: str, study: str) -> bool:
+    return item.split("/")[0] == study
+
+
+def _name(item: str) -> str:
+    """`study/defense/variant/...` -> `defense/variant`."""
+    return "/".join(item.split("/")[1:3])
+
+
+def _needed(study: Study, v: Variant) -> list[str]:
+    """The files below checkpoints that an attack on a variant takes, and a notebook that analyzes it."""
+    used = {"best", *(s.checkpoint for seed in v.seeds for s in attacks_of(study, v, seed).values())}
+    names = [*(f"{which}.safetensors" for which in sorted(used)), "record.json"]
+    return [f"{v.path}/seed{s}/{name}" for s in v.seeds for name in names]
+
+
+def _sizes(root: Path) -> dict[str, int]:
+    """Stage of dvc.lock: bytes of what it makes."""
+    return {stage: sum(out.get("size", 0) for out in held["outs"]) for stage, held in _lock(root).items()}
+
+
+def _wanted(study: Study, variants: list[Variant]) -> Iterator[str]:
+    """The main variants, after those whose gradients are transferred to them."""
+    mains = [v for v in variants if v.variant == "main"]
+    lent = [s.surrogate for v in mains for seed in v.seeds for s in attacks_of(study, v, seed).values()]
+    yield from dict.fromkeys([*filter(None, lent), *(v.name for v in mains)])
+
+
+def _keep(root: Path, content: dict[str, Any], study: str) -> None:
+    """Hashes in dvc.lock and carried files in the default remote; nothing else stays in either."""
+    stages = {f"{kind}@{item}" for kind in LISTS for item in content[kind]}
+    own = sorted(s for s in stages if _of(s.partition("@")[2], study))
+    _prune_lock(root, stages)
+    lock = _lock(root)
+    if new := [s for s in own if _is_other(root, s, lock)]:
+        _dvc(root, "commit", "--force", "--quiet", *new)
+    if new := [s for s in new if s.startswith("carried@")]:
+        _dvc(root, "push", "--quiet", *new)
+    _prune_remote(root)
+
+
+def _is_other(root: Path, stage: str, lock: dict[str, Any]) -> bool:
+    """Whether what a stage keeps is here, and not what dvc.lock says of it."""
+    kind, _, item = stage.partition("@")
+    path = root / ("data" if kind == "images" else "checkpoints") / item
+    held = lock.get(stage)
+    return path.exists() and (held is None or held["outs"][0]["md5"] != dvc_md5(path))
+
+
+def _lock(root: Path) -> dict[str, Any]:
+    """The stages of dvc.lock."""
+    path = root / "dvc.lock"
+    return read_yaml(path).get("stages", {}) if path.is_file() else {}
+
+
+def _dvc(root: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RedoubtError(
+            f"dvc {arguments[0]} failed: {(done.stderr or done.stdout).strip()}", file=root / "dvc.yaml"
+        )
+
+
+def _prune_lock(root: Path, stages: set[str]) -> None:
+    """Drops what the lists no longer name; DVC would keep it for ever."""
+    held = _lock(root)
+    kept = {s: v for s, v in held.items() if s.partition("@")[0] not in LISTS or s in stages}
+    if kept != held:
+        content = {"schema": "2.0", "stages": kept}
+        write_whole(root / "dvc.lock", yaml.safe_dump(content, sort_keys=False).encode())
+
+
+def remote(root: Path) -> Path | None:
+    """The folder of the default remote, where it lies inside the repository."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "config", "--list"], cwd=root, capture_output=True, text=True, check=False
+    )
+    said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    url = said.get(f"remote.{said.get('core.remote')}.url")
+    folder = (root / ".dvc" / url).resolve() if url and "://" not in url else None
+    return folder if folder and folder.is_relative_to(root.resolve()) else None
+
+
+def _prune_remote(root: Path) -> None:
+    """Removes from the repository's own remote what dvc.lock no longer names as carried."""
+    folder = remote(root)
+    if folder is None or not folder.is_dir():
+        return
+    wanted = {o["md5"] for s, held in _lock(root).items() if s.startswith("carried@") for o in held["outs"]}
+    for path in sorted(folder.glob("files/md5/*/*")):
+        if path.parent.name + path.name not in wanted:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                shutil.rmtree(path.parent)

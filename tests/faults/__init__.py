@@ -1,0 +1,1 @@
+"""Faults that drills found, injected again: one file a family, one line a fault."""
