@@ -117,7 +117,13 @@ class Slurm:
         munge = self.folder / "munge"
         (munge / "key").write_bytes(os.urandom(1024))
         (munge / "key").chmod(0o400)
-        files = {"key-file": "key", "socket": "socket", "pid-file": ".pid", "log-file": "log", "seed-file": "seed"}
+        files = {
+            "key-file": "key",
+            "socket": "socket",
+            "pid-file": ".pid",
+            "log-file": "log",
+            "seed-file": "seed",
+        }
         self.run("munged", "--force", *(f"--{option}={munge / name}" for option, name in files.items()))
         if self.accounting:
             self._start_accounting()
@@ -155,7 +161,9 @@ class Slurm:
             env = {**os.environ, **self.environment}
             subprocess.Popen(["mariadbd", *user, *files, *where], stdout=log, stderr=log, env=env)
         until(lambda: answers(port), "MariaDB")
-        grant = "CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON accounting.* TO slurm@localhost"
+        grant = (
+            "CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON accounting.* TO slurm@localhost"
+        )
         self.run("mariadb", "--no-defaults", f"--socket={self.folder}/run/mariadb", "-e", grant)
         self.run("slurmdbd")
         until(lambda: answers(dbd), "slurmdbd")

@@ -37,7 +37,9 @@ def missing(ledger: dict[str, Any], study: str) -> set[str]:
 def is_shipped(root: Path, result: Path) -> bool:
     """Whether a result record is, byte for byte, one that came with the repository, and was not made here since."""
     study, defense, variant = result.parts[-4:-1]
-    return _hashes(root, _age(root / LEDGER)).get(f"{study}/{defense}/{variant}/{result.stem}") == sha256(result)
+    return _hashes(root, _age(root / LEDGER)).get(f"{study}/{defense}/{variant}/{result.stem}") == sha256(
+        result
+    )
 
 
 def _age(path: Path) -> int:
@@ -48,7 +50,9 @@ def _age(path: Path) -> int:
 def _hashes(root: Path, age: int) -> dict[str, str]:
     """`study/defense/variant/seedN`: hash of its result record."""
     studies = ledger(root)["studies"].items()
-    return {f"{study}/{run}": held["result"] for study, told in studies for run, held in told["records"].items()}
+    return {
+        f"{study}/{run}": held["result"] for study, told in studies for run, held in told["records"].items()
+    }
 
 
 def copy_of_training(root: Path, run: str, seed: int) -> Path:

@@ -94,7 +94,9 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
     write_json(root / LEDGER, content)
     _keep(root, content, study)
     files = [root / "results" / study / f"{run}.json" for run in records]
-    files += [copy_of_training(root, *_split(study, run)) for run, held in records.items() if held["training"]]
+    files += [
+        copy_of_training(root, *_split(study, run)) for run, held in records.items() if held["training"]
+    ]
     return Shipment(
         study=study, runs=list(records), missing=missing, untold=[r for r, h in records.items() if not h["training"]],
         carried=list(dict.fromkeys(_name(x) for x in load.carried)), left=load.left,
@@ -154,7 +156,9 @@ def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any
     """What of the weights is carried and what only listed; those that are not here stay what they were."""
     folder, by_name = root / "checkpoints", {v.name: v for v in variants}
     here = {
-        v.name: [f"{v.path}/seed{s}" for s in v.seeds if (folder / v.path / f"seed{s}" / "record.json").is_file()]
+        v.name: [
+            f"{v.path}/seed{s}" for s in v.seeds if (folder / v.path / f"seed{s}" / "record.json").is_file()
+        ]
         for v in variants
     }
     stays = {k: [x for x in told[k] if _of(x, study.name) and not here.get(_name(x))] for k in LISTS[1:]}
@@ -256,7 +260,11 @@ def _prune_lock(root: Path, stages: set[str]) -> None:
 def remote(root: Path) -> Path | None:
     """The folder of the default remote, where it lies inside the repository."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "config", "--list"], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", "config", "--list"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     url = said.get(f"remote.{said.get('core.remote')}.url")

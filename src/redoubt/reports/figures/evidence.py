@@ -14,21 +14,17 @@ from redoubt.records.files import read_record
 from redoubt.reports import comparisons
 from redoubt.reports.names import attack as attack_called
 from redoubt.reports.names import label
-from redoubt.statistics.intervals import Interval, paired_difference, wilson
+from redoubt.statistics.intervals import Interval, accuracy
 
 
 def interval(bits: list[np.ndarray]) -> Interval:
-    """Accuracy in percent with a 95 % interval: Wilson's for one seed, else a bootstrap over images and seeds.
+    """Accuracy in percent with its 95 % bootstrap interval over images and seeds.
 
     Args:
         bits: (n,) bool a seed, correct on each image.
     """
-    if len(bits) == 1:
-        ci = wilson(int(bits[0].sum()), len(bits[0]))
-    else:
-        n = min(map(len, bits))
-        both = np.stack([b[:n] for b in bits])
-        ci = paired_difference(both, np.zeros_like(both), draws=500)
+    n = min(map(len, bits))
+    ci = accuracy(np.stack([b[:n] for b in bits]))
     return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
 
 

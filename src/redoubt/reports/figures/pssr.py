@@ -120,7 +120,7 @@ def pssr_decomposition(e: Evidence) -> Picture:
         "and as many random pixels "
         f"as each of them has; attacks on the classifier alone ({norm}, radius {eps:.3g}; stadv "
         f"{SPATIAL}); study {e.study}, "
-        f"n = {len(y)} test images, 1 training seed. Bars are Wilson's 95 % intervals."
+        f"n = {len(y)} test images, 1 training seed. Bars are 95 % intervals."
     )
     under = 100 * frame.xs("pgd", level="attack")
     apart = pd.DataFrame(found["distance"])[["salient", "trivial"]].mean()
