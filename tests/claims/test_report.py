@@ -28,7 +28,7 @@ KEYS = {
         "interval",
         "unit",
     ),
-    *("by", "status", "source", "note", "test", "says", "protocols"),
+    *("by", "status", "source", "note", "test", "says", "protocols", "headline"),
     *("differences", "verdict", "direction", "why", "cost", "comparisons", "evidence"),
 }
 
