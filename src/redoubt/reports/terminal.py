@@ -139,8 +139,7 @@ def attacks(records: list[dict[str, Any]]) -> Table:
 def _share(e: dict[str, Any] | None) -> str:
     if e is None:
         return ""
-    share = wilson(int(unpack(e["correct"], e["n"]).sum()), e["n"])
-    return f"{100 * share.value:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return wilson(int(unpack(e["correct"], e["n"]).sum()), e["n"]).text()
 
 
 def checks(records: list[dict[str, Any]]) -> Table:

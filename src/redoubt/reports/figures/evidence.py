@@ -24,8 +24,7 @@ def interval(bits: list[np.ndarray]) -> Interval:
         bits: (n,) bool a seed, correct on each image.
     """
     n = min(map(len, bits))
-    ci = accuracy(np.stack([b[:n] for b in bits]))
-    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+    return accuracy(np.stack([b[:n] for b in bits])).percent()
 
 
 class Evidence:

@@ -100,8 +100,9 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield write("rest.html", paper.rest, paper=paper)
     yield write("review.html", "site/review.html")
     yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
+    sizes = {f["figure"]: f["size"] for f in evidence.figures}
     for notebook in told:
-        yield write("notebook.html", notebook.page, notebook=notebook)
+        yield write("notebook.html", notebook.page, notebook=notebook, sizes=sizes)
     for table in tables:
         yield write("table.html", table["page"], table=table)
     states = summary["states"]["runs"]
