@@ -78,6 +78,10 @@ def visit(browser, reports):
     assert troubles == []
 
 
+def defenses(tab) -> list[str]:
+    return tab.locator("#main-table tbody tr:visible th").all_inner_texts()
+
+
 def column(tab, table: str, index: int) -> list[str]:
     rows = tab.locator(f"#{table} tbody tr:visible td:nth-child({index})")
     return [text.strip() for text in rows.all_inner_texts()]
@@ -114,10 +118,6 @@ def test_the_first_screen_asks_finds_and_counts(visit):
     for text in ("What was asked", "What was found"):
         assert tab.get_by_role("heading", name=text).bounding_box()["y"] < 800
     assert tab.locator(".headlines li").first.bounding_box()["y"] < 700
-
-
-def defenses(tab) -> list[str]:
-    return tab.locator("#main-table tbody tr:visible th").all_inner_texts()
 
 
 def test_columns_sort_by_the_leading_number_and_by_text(visit):
@@ -248,3 +248,26 @@ def test_without_scripts_all_is_there(browser, reports):
     assert tab.locator("#claims-table tbody tr").count() == 7
     assert not tab.locator("#search").is_visible()
     context.close()
+
+
+def test_the_leaderboard_shows_what_decides_without_scrolling(visit):
+    tab = visit(PAGES["front"], width=1280)
+    assert defenses(tab) == ["PGD-AT", "CURE", "standard"], "sorted by the worst case"
+    for head in ("worst case", "natural", "checks"):
+        box = tab.locator("#main-table th", has_text=head).bounding_box()
+        assert box["x"] + box["width"] < 1280, head
+    wide, name = tab.locator(".wide:has(> #main-table)"), tab.locator("#main-table tbody th").first
+    wide.evaluate("e => { e.style.width = '300px'; e.scrollLeft = 200; }")
+    assert wide.evaluate("e => e.scrollLeft") > 0
+    assert abs(name.bounding_box()["x"] - wide.bounding_box()["x"]) < 2, "the name stays in view"
+
+
+def test_a_phone_gets_a_card_a_defense(visit):
+    tab = visit(PAGES["front"], width=375)
+    assert tab.evaluate("document.documentElement.scrollWidth") == 375
+    cards = tab.locator("#main-table tbody tr")
+    boxes = [cards.nth(i).bounding_box() for i in range(cards.count())]
+    assert all(b["width"] > 300 and b["height"] > 100 for b in boxes)
+    label = cards.first.locator("td").first.evaluate("e => getComputedStyle(e, '::before').content")
+    assert label == '"worst case"'
+    assert cards.first.get_by_role("rowheader").inner_text() == "PGD-AT", "still a table to a screen reader"
