@@ -114,7 +114,7 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     told = [
         f"### {study.name}",
         study.about,
-        f"{origins.summary(records)}. Missing: {', '.join(sorted(missing)) or 'nothing'}.",
+        f"{origins.summary(records)}. {_lacks(missing)}",
         *shown,
         _markdown(tables.flagged(main, checks[checks["variant"] == "main"], ["defense"])),
         f"[Every variant, and each against the main one](evidence/{study.name}.md)",
@@ -127,6 +127,14 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     ]  # fmt: skip
     files[f"evidence/{study.name}.md"] = ("\n\n".join(parts) + "\n").encode()
     return {**files, "page": "\n\n".join(told).encode()}
+
+
+def _lacks(missing: set[str]) -> str:
+    """What was not run, a variant once."""
+    if not missing:
+        return "Nothing is missing."
+    variants = sorted({run.rpartition("/seed")[0] for run in missing})
+    return f"{len(missing)} runs are missing, of {len(variants)} variants: {', '.join(variants)}."
 
 
 def _markdown(cells: pd.DataFrame) -> str:
