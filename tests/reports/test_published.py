@@ -68,13 +68,13 @@ def test_the_figure_names_the_gap_of_each_attack_on_the_same_images(evidence):
     assert [t.get_text() for t in axes.texts] == ["+35.0", "+20.0", "+10.0", "-10.0"]
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "natural",
-        "fgsm",
-        "autoattack",
-        "square",
+        "FGSM",
+        "AutoAttack",
+        "Square",
         "worst case",
     ]
     assert [round(line.get_xdata()[0]) for line in axes.lines[:2]] == [60, 65]
-    assert "fgsm stops highest, +20.0 points" in picture.found
+    assert "FGSM stops highest, +20.0 points" in picture.found
 
 
 def test_other_records_give_no_row(tmp_path, evidence):

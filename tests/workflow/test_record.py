@@ -12,7 +12,7 @@ import pytest
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import evaluator, partial
 from redoubt.evaluation.evaluator import Evaluator
-from redoubt.records.files import sha256
+from redoubt.records.files import sha256, write_record
 from redoubt.training.trainer import Trainer
 from redoubt.workflow import archive
 from redoubt.workflow.record import Recorder, record
@@ -226,19 +226,19 @@ def test_a_parcel_with_one_changed_bit_writes_nothing(root, tmp_path):
 
 
 def test_a_kill_while_packing_leaves_the_earlier_parcel(root, tmp_path, monkeypatch):
-    first = root / "results/smoke/a/b/seed0.json"
+    first = root / "results/smoke/a/b/seed0.partial"
     first.parent.mkdir(parents=True)
-    first.write_text("{}")
+    write_record(first, {"schema": 1})
     listing = archive.pack(root, "smoke", tmp_path / "out")
-    first.with_name("seed1.json").write_text("{}")
+    write_record(first.with_name("seed1.partial"), {"schema": 1})
     with monkeypatch.context() as m:
         m.setattr(archive, "write_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             archive.pack(root, "smoke", tmp_path / "out")
-    assert archive.unpack(listing, tmp_path / "there") == ["results/smoke/a/b/seed0.json"]
+    assert archive.unpack(listing, tmp_path / "there") == ["results/smoke/a/b/seed0.partial"]
     archive.pack(root, "smoke", tmp_path / "out")
     assert len(archive.unpack(listing, tmp_path / "there")) == 2
-    assert len(list((tmp_path / "out").glob("smoke.pack.*.000"))) == 1
+    assert len(list((tmp_path / "out").glob("smoke.pack.000-*"))) == 1
 
 
 def test_a_unit_that_breaks_in_any_way_leaves_the_others(root, monkeypatch):

@@ -187,7 +187,7 @@ def test_a_tampered_checkpoint_is_not_attacked(project, tmp_path):
     path, held = folder / "best.safetensors", (folder / "best.safetensors").read_bytes()
     try:
         path.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
-        done = project.run("redoubt", "attack", "smoke/standard/main", check=False)
+        done = project.run("redoubt", "attack", "smoke/standard/main", "--again", check=False)
         assert done.returncode == 1
         assert "not the one that its record describes" in done.stderr
         assert "Traceback" not in done.stderr
