@@ -3,12 +3,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+N ?= 5
+SEED ?= 0
 STUDY ?= digits
 MB ?= 40
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help elsewhere push pull reports test test-all lint format bench plan verify audit record picture clean-reports
+.PHONY: help elsewhere push pull reports test test-all lint format bench plan verify audit audit-sample ship evidence picture \
+	clean-reports
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -59,7 +62,10 @@ verify: $(VENV)/ready ## every recorded hash against the files that are here
 audit: $(VENV)/ready ## make audit RUN=digits/trades/main: make one variant anew and judge its record
 	redoubt audit $(RUN)
 
-record: $(VENV)/ready ## make record STUDY=digits MB=40: hashes into the ledger, as many MB of weights into the DVC remote
+audit-sample: $(VENV)/ready ## make audit-sample N=5 SEED=1: audit runs drawn from all recorded ones; table in audits/sample.md
+	redoubt audit-sample --n $(N) --seed $(SEED)
+
+ship: $(VENV)/ready ## make ship STUDY=mnist MB=40: records, hashes and at most so many MB of weights into the repository
 	redoubt ship $(STUDY) --megabytes $(MB)
 
 push: $(VENV)/ready ## what the ledger carries, into the DVC remote
@@ -69,6 +75,9 @@ pull: $(VENV)/ready ## what the ledger carries, from the DVC remote, each file c
 	dvc remote modify --local "$$(dvc config core.remote)" verify true
 	dvc pull
 	redoubt verify || { echo "to fetch what is bad again: rm -r .dvc/cache, the bad files too; make pull" >&2; exit 1; }
+
+evidence: $(VENV)/ready ## reports/README.md and reports/evidence anew, from the records that the repository carries
+	redoubt evidence
 
 picture: ## put the last run's figure of every defense on the front page
 	cp reports/figures/adaptive_protocol-digits.svg docs/found.svg

@@ -168,7 +168,7 @@ for group in dag.groups("scratch", "checkpoints"):
             f"attack_checkpoint_seeds_{group.label}"
         input:
             data=lambda w: dag.data(w.run),
-            weights=lambda w: dag.weights(w.run),
+            weights=lambda w: dag.attacked(w.run),
             surrogates=lambda w: dag.surrogates(w.run),
         output:
             expand("results/{{run}}/seed{seed}.json", seed=group.seeds),
@@ -267,6 +267,7 @@ rule make_tables:
     params:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.tables"),
+        origins=dag.origins(),
     message:
         "Write every table"
     shell:
@@ -389,6 +390,7 @@ rule write_site:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.site"),
         pages=dag.pages(),
+        origins=dag.origins(),
         folder=FIDELITY,
     message:
         "Write reports/index.html and the pages behind it"

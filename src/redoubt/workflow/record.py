@@ -6,6 +6,7 @@ the bits that one uninterrupted call would have written.
 """
 
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from redoubt.evaluation import partial
 from redoubt.evaluation.evaluator import Evaluator
 from redoubt.evaluation.settings import path_of
 from redoubt.progress import bar, console
-from redoubt.records.files import read_record
+from redoubt.records.files import read_record, sha256
 from redoubt.training import parallel
 from redoubt.training.checkpoints import Checkpoints
 from redoubt.workflow import archive, locks, units
@@ -100,9 +101,10 @@ class Recorder:
                     console.print(f"redoubt record: {unit.label}", markup=False)
                     try:
                         whole = self._do(unit, dataset)
-                    except RedoubtError as error:
-                        self.failed[unit.run.path] = str(error)
-                        console.print(f"redoubt record: {unit.label} failed: {error}", markup=False)
+                    except Exception as error:  # of whatever kind: the next call would begin with it again
+                        said = str(error) if isinstance(error, RedoubtError) else traceback.format_exc()
+                        self.failed[unit.run.path] = said
+                        console.print(f"redoubt record: {unit.label} failed: {said}", markup=False)
                         whole = True
                 after()
                 if not whole:
@@ -145,7 +147,8 @@ class Recorder:
         record = _record(kept.record_file)
         if record is None or staleness.of_training(self.root, record):
             return False
-        return all((kept.folder / name).is_file() for name in record["files"])
+        # Weights that a fall of the machine left empty are made again: their evaluation would fail for ever.
+        return all((f := kept.folder / n).is_file() and sha256(f) == h for n, h in record["files"].items())
 
     def _has_result(self, run: Run) -> bool:
         record = _record(path_of(self.root, run))
@@ -188,7 +191,7 @@ class Recorder:
             for name, s in partial.seconds(path).items():
                 found[name] = max(found.get(name, 0.0), s)
         for path in folder.rglob("seed*.json"):
-            for row in (_record(path) or {"evaluations": []})["evaluations"]:
+            for row in (_record(path) or {}).get("evaluations", ()):
                 found[row["name"]] = max(found.get(row["name"], 0.0), row["seconds"])
         return found
 
