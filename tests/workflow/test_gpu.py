@@ -33,6 +33,18 @@ def test_a_gpu_counts_where_driver_and_torch_have_it(monkeypatch, driver, built,
     assert gpu.has_gpu() is has
 
 
+@pytest.mark.parametrize(
+    ("named", "cards"), [(None, ["0", "1"]), ("3, GPU-b", ["3", "GPU-b"]), ("", ["0", "1"])]
+)
+def test_the_cards_are_those_that_this_process_is_shown(monkeypatch, named, cards):
+    monkeypatch.setattr(gpu.ctypes, "CDLL", lambda name: Driver(2))
+    monkeypatch.setattr(gpu, "_built_for_cuda", lambda: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert gpu.cards() == cards
+
+
 def test_without_a_driver_there_is_none(monkeypatch):
     monkeypatch.setattr(gpu, "DRIVER", "libthere_is_no_such_driver.so")
     assert not gpu.has_gpu()
