@@ -167,7 +167,7 @@ def row(name, bits, seed=0, role="main", **more):
 
 def found(recorded, audited, **differs):
     return {
-        "weights": [{"same": False}], "epochs": {}, "checks": [],
+        "weights": [{"same": False}], "epochs": {}, "checks": [], "told": [],
         "evaluations": differences.evaluations(pd.DataFrame(recorded), pd.DataFrame(audited)),
         "differs": {"settings": [], "data": [], "code": [], "environment": [], **differs},
     }  # fmt: skip

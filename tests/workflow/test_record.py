@@ -209,7 +209,7 @@ def test_a_parcel_with_one_changed_bit_writes_nothing(root, tmp_path):
         (root / name).parent.mkdir(parents=True)
         (root / name).write_text("{}" * 5000)
     listing = archive.pack(root, "smoke", tmp_path / "out")
-    (part,), there = listing.parent.glob("smoke.pack.*.000"), tmp_path / "there"
+    (part,), there = listing.parent.glob("smoke.pack.000-*"), tmp_path / "there"
     held = bytearray(part.read_bytes())
     held[len(held) // 2] ^= 1
     part.write_bytes(bytes(held))

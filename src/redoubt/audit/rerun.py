@@ -7,6 +7,7 @@ weights, unless it was asked for on them (`--weights recorded`: they are attacke
 without recorded weights, the hashes inside its training and result records are what the new ones are held against.
 """
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -55,8 +56,7 @@ def audit(root: Path, run: str, seeds: list[int], device: str, *, train: bool = 
     needed = needs(study, variant, seeds, starts=train)
     trained = {r.path: weights_record(root, r) for r in needed}
     dataset = images_of(root, study)
-    where = folder(root, run)
-    _clear(where)
+    where = _anew(folder(root, run))
     (where / "studies").mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
     for r in needed:
@@ -80,16 +80,32 @@ def audit(root: Path, run: str, seeds: list[int], device: str, *, train: bool = 
     }  # fmt: skip
     write_record(where / "audit.json", report)
     write_whole(where / "audit.md", summary(report).encode())
+    _put_in_place(where, folder(root, run))
     return report
 
 
-def _clear(where: Path) -> None:
-    """Drops an earlier audit; what an interrupted one left of a training is gone on with."""
+def _anew(place: Path) -> Path:
+    """Where an audit is made: beside the earlier one, which stays until this one is whole.
+
+    What an interrupted one left of a training is gone on with.
+    """
+    where = place.with_name(f".{place.name}.anew")
     for path in sorted(where.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
         elif path.is_file() and path.name != "resume.pt":
             path.unlink()
+    return where
+
+
+def _put_in_place(made: Path, place: Path) -> None:
+    """The audit takes the place of the earlier one."""
+    earlier = place.with_name(f".{place.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if place.exists():
+        os.rename(place, earlier)
+    os.rename(made, place)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _bring(root: Path, where: Path, run: Run) -> None:
@@ -164,7 +180,8 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         here = kept.folder / name
         if here.is_file() and sha256(here) != digest:
             raise RedoubtError("this checkpoint is not the one that its record describes", file=here,
-                               value=sha256(here), allowed=digest, hint=f"dvc pull {here}")  # fmt: skip
+                               value=sha256(here), allowed=digest,
+                               hint=f"rm -r .dvc/cache {here}; make pull")  # fmt: skip
         if hashed.get(name, digest) != digest:
             raise RedoubtError("this result is of other weights than the recorded ones", file=result,
                                key=f"checkpoints.{name}", value=hashed[name], allowed=digest,
@@ -184,6 +201,7 @@ def compare(recorded: dict, audited: dict, trained: dict, anew: dict) -> dict[st
     return {
         "weights": [row for path in known for row in differences.weights(path, known[path], anew[path])],
         "epochs": {path: differences.epochs(known[path], anew[path]) for path in known},
+        "told": _rows(_each(pairs, _told)),
         "checks": _rows(_each(pairs, lambda r: {c["name"]: [c["value"], c["passed"]] for c in r["checks"]})),
         "differs": {
             "settings": _rows(configs + _each(pairs, _settings)),
@@ -201,6 +219,18 @@ def compare(recorded: dict, audited: dict, trained: dict, anew: dict) -> dict[st
 def _settings(record: dict[str, Any]) -> dict[str, Any]:
     faced = {e["name"]: {k: e[k] for k in JUDGED} for e in record["evaluations"]}
     return {**record["config"], "evaluation": record["fingerprint"]["config"], "attacks": faced}
+
+
+def _told(record: dict[str, Any]) -> dict[str, Any]:
+    """What else the rows say of their attacks, but how long they took; the bits are compared on their own."""
+    kept = ("info", "forward", "backward")
+    return {e["name"]: _untimed({k: e.get(k) for k in kept}) for e in record["evaluations"]}
+
+
+def _untimed(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {k: _untimed(v) for k, v in content.items() if k != "seconds"}
+    return [_untimed(v) for v in content] if isinstance(content, list) else content
 
 
 def _each(pairs: list[tuple[dict, dict]], part) -> list[tuple[dict, dict]]:
@@ -249,6 +279,7 @@ def summary(report: dict[str, Any]) -> str:
     rows = [f"- {kind}: {r['key']}: {r['recorded']} -> {r['audited']}"
             for kind in ("settings", "data", "environment") for r in report["differs"][kind]]  # fmt: skip
     rows += [f"- code: {file}" for file in report["differs"]["code"]]
+    rows += [f"- told by the attack: {r['key']}" for r in report["told"]]
     rows += [f"- check: {r['key']}: {r['recorded']} -> {r['audited']}" for r in report["checks"]]
     commits = report["recorded_commit"], report["provenance"]["commit"]
     if all(commits) and commits[0] != commits[1]:

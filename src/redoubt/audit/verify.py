@@ -2,7 +2,7 @@
 
 bad     a file is not what was recorded: changed, cut short, or swapped. The command then exits with 1.
 stale   whole, but made with other settings or code than today's; Snakemake would make it again.
-absent  recorded and not here: `dvc pull` brings it.
+absent  recorded and not here: `dvc pull` brings it; or not there beside the finished records of its study.
 listed  recorded and not here, and its hash is all that the repository carries: it is counted, and not named.
 
 A hash shows damage and careless editing, not a forger who writes new hashes too: that takes `redoubt audit`, or the
@@ -19,10 +19,11 @@ from typing import Any
 
 from redoubt import data
 from redoubt.audit import staleness
+from redoubt.config import load_config, load_study, resolve
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
-from redoubt.records import challenges, results, shipped
-from redoubt.records.files import read_json, read_record, sha256
+from redoubt.records import challenges, crate_seal, results, shipped, trainings
+from redoubt.records.files import is_whole, read_json, read_record, sha256
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Finding:
 
 
 def verify(root: Path) -> list[Finding]:
-    """Every finding, in the order ledger, images, weights, results, trainings, challenges, reports, audits."""
+    """Every finding, in the order ledger, images, weights, results, missing, trainings, challenges, reports, audits."""
     staleness.forget()
-    parts = (ledger, images, weights, judged, trainings, challenged, reports, audits)
+    parts = (ledger, images, weights, judged, missing, trained, challenged, reports, audits)
     return [finding for part in parts for finding in part(root)]
 
 
@@ -51,6 +52,8 @@ def ledger(root: Path) -> Iterator[Finding]:
     try:
         stages = read_yaml(path)["stages"].values()
         outs = [(out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ())]
+        if wrong := [name for name, md5 in outs if not (isinstance(name, str) and isinstance(md5, str))]:
+            raise TypeError(f"no path and md5 of {wrong[0]}")
         told = shipped.ledger(root)
         hashed = {*(f"data/{x}" for x in told["images"]), *(f"checkpoints/{x}" for x in told["listed"])}
     except (RedoubtError, KeyError, TypeError, AttributeError) as error:
@@ -112,7 +115,7 @@ def weights(root: Path) -> Iterator[Finding]:
     for path in sorted(root.glob("checkpoints/*/*/*/seed*/record.json")):
         name = _name(root, path)
         try:
-            record = read_record(path, "redoubt train")
+            record = trainings.read(path)
         except RedoubtError as error:
             yield Finding("weights", name, "bad", error.what)
             continue
@@ -144,7 +147,36 @@ def judged(root: Path) -> Iterator[Finding]:
         yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
 
 
-def trainings(root: Path) -> Iterator[Finding]:
+def missing(root: Path) -> Iterator[Finding]:
+    """The records that a study of config.yaml asks for and that are not there, where others of it are."""
+    unfinished = shipped.ledger(root)
+    for name, depth in _chosen(root).items():
+        try:
+            variants = resolve(load_study(root / "studies" / f"{name}.yaml"))
+        except RedoubtError as error:
+            yield Finding("results", f"studies/{name}.yaml", "bad", error.what)
+            continue
+        runs = {f"{v.path}/seed{s}": v for v in variants for s in v.seeds}
+        left_out = {f"{name}/{run}" for run in shipped.missing(unfinished, name)}
+        kinds = [("results", "results/{}.json", "redoubt attack")]
+        if depth == "scratch":
+            kinds.append(("weights", "checkpoints/{}/record.json", "dvc pull, or redoubt train"))
+        for kind, file, again in kinds:
+            here = {run for run in runs if (root / file.format(run)).is_file()}
+            for run in sorted(runs.keys() - here - left_out) if here else ():
+                why = f"missing beside {len(here)} finished ones: {again} {runs[run].path}"
+                yield Finding(kind, file.format(run), "absent", why)
+
+
+def _chosen(root: Path) -> dict[str, str]:
+    """Study of config.yaml: how deep it is re-run."""
+    try:
+        return {name: s.start_from for name, s in load_config(root / "config.yaml").studies.items()}
+    except RedoubtError:  # every other command says so
+        return {}
+
+
+def trained(root: Path) -> Iterator[Finding]:
     """Every training record beside results: its own hash, its place, and whether it is of the result's weights."""
     for path in sorted(root.glob("results/*/*/*/training/seed*.json")):
         name, result = _name(root, path), path.parents[1] / path.name
@@ -214,25 +246,55 @@ def _other_images(root: Path, record: dict[str, Any]) -> list[str]:
 
 
 def reports(root: Path) -> Iterator[Finding]:
-    """The tables and figures that the two lists name."""
+    """The tables and figures that the two lists name, then every other file that the pages came with."""
+    known: set[str] = set()
     for listing, key, place in (("all_tables", "tables", "table"), ("all_figures", "figures", "figure")):
         path = root / "reports" / listing
         if not path.is_file():
             continue
         try:
-            entries = read_json(path, f"snakemake reports/{listing}")[key]
-            listed = {f"{e[place]}.{kind}": h for e in entries for kind, h in e["sha256"].items()}
+            content = read_json(path, f"snakemake reports/{listing}")
+            if "sha256" in content and not is_whole(path.read_bytes()):
+                raise RedoubtError("it does not match its own hash")
+            listed = {f"{e[place]}.{kind}": h for e in content[key] for kind, h in e["sha256"].items()}
         except (RedoubtError, KeyError, TypeError, AttributeError) as error:
             yield Finding("reports", _name(root, path), "bad", f"this is not a list of {key}: {error}")
             continue
         for name, digest in listed.items():
             here = root / "reports" / key / name
+            known.add(f"{key}/{name}")
             state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
             why = {
                 "absent": f"snakemake reports/{listing}",
                 "bad": f"not the file that reports/{listing} lists",
             }
             yield Finding("reports", _name(root, here), state, why.get(state, ""))
+    yield from _pages(root, known)
+
+
+def _pages(root: Path, known: set[str]) -> Iterator[Finding]:
+    """What the description of the folder lists: pages, their copies of records, notebooks, claims and lists."""
+    path, again = root / "reports" / crate_seal.NAME, "snakemake reports/index.html"
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if not crate_seal.is_whole(content):
+        yield Finding("reports", _name(root, path), "bad", "it does not match its own hash")
+        return
+    yield Finding("reports", _name(root, path), "good")
+    for name, digest in crate_seal.files(content).items():
+        here = root / "reports" / name
+        if name in known:
+            continue
+        if not here.is_file():
+            yield Finding("reports", _name(root, here), "absent", again)
+        elif sha256(here) == digest:
+            yield Finding("reports", _name(root, here), "good")
+        elif is_whole(here.read_bytes()):  # a list that carries its own hash was made since
+            yield Finding("reports", _name(root, here), "stale", f"the pages are of an earlier one: {again}")
+        else:
+            why = f"not the file that {crate_seal.NAME} lists; where it was made anew: {again}"
+            yield Finding("reports", _name(root, here), "bad", why)
 
 
 def audits(root: Path) -> Iterator[Finding]:

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from redoubt.evaluation import check_table
-from redoubt.records import results
-from redoubt.records.files import read_record
+from redoubt.records import results, trainings
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Evidence:
     @cached_property
     def trainings(self) -> dict[tuple[str, str], dict[int, dict[str, Any]]]:
         """(study, run) -> seed -> training record."""
-        return _by_run({path: read_record(path, "redoubt train") for path in self.training_files})
+        return _by_run({path: trainings.read(path) for path in self.training_files})
 
     @cached_property
     def _failed(self) -> dict[tuple[str, str], list[str]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from redoubt.cli.options import Root, terminal
+from redoubt.errors import RedoubtError
 
 app = typer.Typer()
 FIDELITY = Path("docs/fidelity")
@@ -30,7 +31,7 @@ def tables(
 def claims(
     results: Annotated[list[Path] | None, typer.Argument(help="default: every result record here")] = None,
     records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
-    folder: Annotated[Path, typer.Option(help="folder of the claims files")] = Path("claims"),
+    folder: Annotated[Path | None, typer.Option(help="folder of the claims files; default: claims")] = None,
     out: Annotated[Path, typer.Option(help="the judged claims")] = Path("reports/claims.json"),
     paper: Annotated[str | None, typer.Option(help="print only the claims of this file, e.g. uiat")] = None,
 ) -> None:
@@ -38,6 +39,9 @@ def claims(
     from redoubt.claims import report
     from redoubt.records.kept import Kept
 
+    if folder and not folder.is_dir():
+        raise RedoubtError("there is no such folder of claims", key="--folder", value=str(folder))
+    folder = folder or Path("claims")
     if not results:
         results, records = report.recorded(Path())
     rows = report.build(folder, results, records or [], Kept(Path(".cache/claims.json")))
@@ -78,11 +82,11 @@ def exhibits(
     root: Root = Path(),
 ) -> None:
     """List every table and figure of the papers: made by which study, or why not."""
-    from redoubt.records.files import write_json
+    from redoubt.records.files import write_record
     from redoubt.reports import exhibits as x
     from redoubt.workflow.snakefile import Dag
 
-    write_json(listing, x.listing(Dag(root).held))
+    write_record(listing, x.listing(Dag(root).held))
 
 
 @app.command()

@@ -15,8 +15,7 @@ from rich.text import Text
 from redoubt.audit.differences import flat
 from redoubt.config import names
 from redoubt.errors import RedoubtError, nearest
-from redoubt.records import results
-from redoubt.records.files import read_record
+from redoubt.records import results, trainings
 from redoubt.records.packed_booleans import unpack
 from redoubt.records.shipped import training_file
 from redoubt.statistics.intervals import wilson
@@ -51,7 +50,7 @@ def find(root: Path, run: str) -> tuple[str, list[tuple[dict | None, dict | None
         trained = training_file(root, path, int(name.removeprefix("seed")))
         judged = root / "results" / path / f"{name}.json"
         found.append((
-            read_record(trained, f"redoubt train {path}") if trained.is_file() else None,
+            trainings.read(trained, f"redoubt train {path}") if trained.is_file() else None,
             results.read(judged) if judged.is_file() else None,
         ))  # fmt: skip
     return path, found
@@ -138,8 +137,7 @@ def attacks(records: list[dict[str, Any]]) -> Table:
 def _share(e: dict[str, Any] | None) -> str:
     if e is None:
         return ""
-    share = wilson(int(unpack(e["correct"], e["n"]).sum()), e["n"])
-    return f"{100 * share.value:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return wilson(int(unpack(e["correct"], e["n"]).sum()), e["n"]).text()
 
 
 def checks(records: list[dict[str, Any]]) -> Table:

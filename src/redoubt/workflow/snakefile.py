@@ -5,15 +5,16 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
+from redoubt import data
+from redoubt.config import Run, Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.settings import evaluation_settings
 from redoubt.records import challenges, shipped
-from redoubt.records.files import digest, sha256
+from redoubt.records.files import digest, read_record, sha256
 from redoubt.reports import exhibits
-from redoubt.workflow.gpu import has_gpu
+from redoubt.workflow.gpu import cards
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,39 @@ class Dag:
                         file=path, hint=f"{bring}, or start_from: scratch in config.yaml",
                     )  # fmt: skip
 
+    def sound(self) -> None:
+        """Refuses inputs that are not what was recorded, before Snakemake deletes what was made from them.
+
+        Images by their record's own hash; weights where they were changed after the result that rests on them.
+
+        Raises:
+            RedoubtError: names the first damaged file, and what brings it back.
+        """
+        for study in self.depth:
+            images = self._root / "data" / study
+            if (images / "record.json").is_file():
+                data.load(images, verify=False)
+        for v in self.variants.values():
+            for seed, result in zip(v.seeds, self.results(v.path), strict=True):
+                self._sound_weights(v.run(seed), self._root / result)
+
+    def _sound_weights(self, run: Run, result: Path) -> None:
+        folder = self._root / "checkpoints" / run.path
+        record, last = folder / "record.json", _changed(result)
+        if last is None or _changed(record) is None:
+            return
+        newer = [p for p in folder.glob("*.safetensors") if (_changed(p) or 0) > last]
+        if not newer or (_changed(record) or 0) > last:
+            return  # as they were when they were attacked, or trained anew since
+        files = read_record(record, f"redoubt train {run.of.path}")["files"]
+        for path in newer:
+            if sha256(path) != files.get(path.name):
+                raise RedoubtError(
+                    "this checkpoint was changed since it was attacked: it is not what its record describes",
+                    file=path.relative_to(self._root),
+                    hint="restore it (dvc pull, a backup), or delete it to have it trained anew",
+                )
+
     def at(self, run: str) -> str:
         """How deep a variant is re-run: `results` in a study at `checkpoints` whose weights of it nobody carries."""
         study = run.split("/")[0]
@@ -76,9 +110,9 @@ class Dag:
         return "checkpoints" if here else "results"
 
     @functools.cached_property
-    def gpu(self) -> int:
-        """1 where a run takes the machine's GPU, which the default profile hands out once."""
-        return int(has_gpu())
+    def cards(self) -> list[str]:
+        """The GPUs of this machine: a run takes one of them, and as many run at once."""
+        return cards()
 
     def groups(self, *depths: str) -> list[Group]:
         """The variants of the studies at these depths, by their seeds."""
@@ -212,3 +246,8 @@ class Dag:
         return digest(
             {p.name: sha256(p) for kind in ("templates", "assets") for p in (folder / kind).iterdir()}
         )
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was last changed, in nanoseconds; None where it is not there."""
+    return path.stat().st_mtime_ns if path.is_file() else None

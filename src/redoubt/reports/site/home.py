@@ -97,7 +97,15 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
         "seeds": sorted({s.seed for r in runs for s in r.seeds}),
         "defenses": [_defense(study, d, tidy, data["n"]) for d in ranked],
         "first": _first(tidy, ranked),
+        "shared": _shared(tidy, ranked),
     }
+
+
+def _shared(tidy: pd.DataFrame, ranked: list[str]) -> list[tuple[str, str]]:
+    """Of defenses whose seeds faced different attacks: the worst case over those that every seed faced."""
+    rows = tidy[tidy["name"] == "worst_shared"]
+    of = {d: group for d, group in rows.groupby("defense", sort=False)}
+    return [(d, percent(of[d])) for d in ranked if d in of]
 
 
 def _first(tidy: pd.DataFrame, ranked: list[str]) -> dict[str, Any] | None:

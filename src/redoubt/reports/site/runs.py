@@ -81,7 +81,7 @@ def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
     weights = seed.record["checkpoints"].get(row["checkpoint"], {})
     return {
         "seed": seed.seed,
-        "accuracy": f"{100 * ci.value:.1f} [{100 * ci.low:.1f}, {100 * ci.high:.1f}]",
+        "accuracy": ci.text(),
         "count": f"{correct} of {n}",
         "largest": f"{row['max_perturbation']:.6f}",
         "seconds": f"{row['seconds']:.1f}",
