@@ -75,7 +75,7 @@ def here(held: dict[str, dict[int, dict[str, Any]]], comparisons: list[dict[str,
             or str(r["evaluations"][0]["n"])
             for run, r in first.items()
         },
-        "epochs": {run: str(c["training"]["epochs"]) for run, c in config.items()},
+        "epochs": {run: str(c["training"].get("epochs", "published weights")) for run, c in config.items()},
     }
     return {what: _once(by_run) for what, by_run in each.items() if any(by_run.values())}
 
