@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reports test test-all lint format bench plan verify audit record picture clean-reports
+.PHONY: help reports unlock test test-all lint format bench plan verify audit record picture clean-reports
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -19,7 +19,11 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	touch $@
 
 reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; then open reports/index.html
-	snakemake --cores $(CORES)
+	snakemake --cores $(CORES) || { ! ls .snakemake/locks/* > /dev/null 2>&1 || echo \
+		"Another run holds this folder, or one was killed in it: where none runs, make unlock" >&2; exit 1; }
+
+unlock: $(VENV)/ready ## after a run that was killed: let the next one begin
+	snakemake --cores 1 --unlock
 
 test: $(VENV)/ready lint ## lint, format, layers and types, then the quick tests
 	pytest -m "not slow" -n 2 --dist worksteal
