@@ -28,7 +28,7 @@ KEYS = {
         "interval",
         "unit",
     ),
-    *("by", "status", "source", "note", "test", "says", "protocols"),
+    *("by", "status", "source", "note", "test", "says", "protocols", "headline"),
     *("differences", "verdict", "direction", "why", "cost", "comparisons", "evidence"),
 }
 
@@ -132,7 +132,10 @@ def test_the_command_writes_the_file_and_prints_the_worst_first(rows, records, t
     assert done.exit_code == 0, done.output
     assert json.loads(out.read_text()) == rows
     assert done.output.index("direction fails") < done.output.index("direction holds")
-    assert "1 direction fails, 1 not run, 1 not comparable, 1 direction holds" in done.output
+    assert (
+        "judged: 1 direction fails, 1 direction holds; controls of ours: none; waiting: 1 not run"
+        in done.output
+    )
 
 
 def test_without_records_nothing_is_judged(records):

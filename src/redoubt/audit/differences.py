@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,15 @@ def _outside(rows: list[dict[str, Any]]) -> str:
             words.append(f"{r['name']} (not the same evaluation)")
             continue
         clear = r["low"] > MARGIN or r["high"] < -MARGIN
-        about = "beyond the margin" if clear else "the interval reaches beyond it"
+        about = "beyond the margin" if clear else f"the interval reaches beyond it{_enough(r)}"
         words.append(f"{r['name']} ({100 * r['low']:+.1f} to {100 * r['high']:+.1f}, {about})")
     return ", ".join(words)
+
+
+def _enough(row: dict[str, Any]) -> str:
+    """How many images would show it, were the difference the same: an interval narrows with their square root."""
+    room = MARGIN - abs(row["difference"])
+    if room <= 0:
+        return ""
+    width = max(row["high"] - row["difference"], row["difference"] - row["low"])
+    return f": about {math.ceil(row['n'] * (width / room) ** 2 / 100) * 100:,} images would show it, not {row['n']:,}"

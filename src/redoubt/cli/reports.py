@@ -124,3 +124,33 @@ def schema(root: Root = Path()) -> None:
     documentation.write(root)
     shown = x.held(load_study(root / "studies" / "digits.yaml"), "scratch")
     write_whole(root / "docs" / "exhibits.md", x.page(shown).encode())
+
+
+@app.command()
+def evidence(
+    root: Root = Path(),
+    claims: Annotated[Path, typer.Option(help="folder of the claims files")] = Path("claims"),
+) -> None:
+    """Write reports/README.md and reports/evidence from the records that the repository carries."""
+    from redoubt.reports import carried
+
+    for path in carried.write(root, claims, root / "reports"):
+        print(path)
+
+
+@app.command()
+def recorded(root: Root = Path()) -> None:
+    """Print a config.yaml of every study that the repository carries, each from its results: nothing is trained."""
+    import json
+
+    from redoubt.errors import RedoubtError
+    from redoubt.records.shipped import LEDGER, ledger
+
+    studies = list(ledger(root)["studies"])
+    if not studies:
+        raise RedoubtError("no study is recorded", file=root / LEDGER, hint="redoubt ship STUDY")
+    print(
+        json.dumps(
+            {"studies": {name: {"start_from": "results"} for name in studies}, "mirror": None}, indent=1
+        )
+    )

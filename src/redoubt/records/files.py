@@ -1,14 +1,20 @@
 """Whole files and their hashes: written beside the target and renamed, read back only if no bit is another."""
 
+import glob
 import hashlib
 import json
 import os
+import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from redoubt.errors import RedoubtError
 
 END = b"\n}\n"  # of a record
+LARGE = 2**20  # bytes; what is left of a smaller file does no harm
+ABANDONED_S = 3600  # no write takes so long
 
 
 def sha256(path: Path) -> str:
@@ -28,7 +34,7 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         RedoubtError: the folder cannot be written or the disk is full; what lay there before is untouched.
     """
-    write_whole(path, _text(content))
+    write_whole(path, _text(content), lasting=True)
 
 
 def _text(content: Any) -> bytes:
@@ -37,7 +43,7 @@ def _text(content: Any) -> bytes:
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
     """Writes a record that carries the hash of its own content, as `write_json` does."""
-    write_whole(path, sealed(content))
+    write_whole(path, sealed(content), lasting=True)
 
 
 def sealed(content: dict[str, Any]) -> bytes:
@@ -67,20 +73,46 @@ def read_record(path: Path, made_by: str) -> dict[str, Any]:
     return content
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes bytes beside the target and renames, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.partial")
+def write_whole(path: Path, content: bytes, lasting: bool = False) -> None:
+    """Writes bytes beside the target and renames, so that a reader never sees half a file.
+
+    Several processes may write one target: each has a name of its own beside it, and the last rename stands.
+
+    Args:
+        lasting: the bytes are on the disk before the name is theirs, so that a loss of power leaves the old file or
+            the new one; 8 ms here, for what takes long to make.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if lasting or len(content) > LARGE:
+            _sweep(path)
         beside.write_bytes(content)
+        if lasting:
+            to_disk(beside)
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
+        with suppress(OSError):  # what matters is why it could not be written
+            beside.unlink(missing_ok=True)
         raise RedoubtError(
             f"cannot write: {error.strerror}",
             file=path,
             hint="free some space or choose a folder that can be written",
         ) from error
+
+
+def _sweep(path: Path) -> None:
+    """Removes what killed writers of a file left beside it long ago."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                left.unlink()
+
+
+def to_disk(path: Path) -> None:
+    """Returns when the bytes of a file are on the disk."""
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
 
 
 class Lacking(RedoubtError, KeyError):

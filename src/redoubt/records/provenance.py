@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from redoubt.sources import PACKAGE
-
 from redoubt.records.instructions import instructions
+from redoubt.sources import PACKAGE
 
 
 def provenance(started: float, device: str) -> dict[str, Any]:

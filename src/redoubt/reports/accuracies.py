@@ -19,8 +19,7 @@ def share(rows: pd.DataFrame) -> Interval:
 
 def percent(rows: pd.DataFrame) -> str:
     """One cell: the accuracy with its interval."""
-    ci = share(rows)
-    return f"{100 * ci.value:.1f} [{100 * ci.low:.1f}, {100 * ci.high:.1f}]"
+    return share(rows).text()
 
 
 def fewer(rows: pd.DataFrame, n: int, seeds: int) -> str:

@@ -11,7 +11,7 @@ JUDGING = ("clean", "screen", "autoattack")
 
 def points(d: Interval) -> str:
     """A difference in points of accuracy, with its interval."""
-    return f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    return d.text("{:+.1f}")
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame) -> dict | None:

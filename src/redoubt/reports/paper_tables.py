@@ -151,11 +151,16 @@ BALANCE = "NRR and SUM are of natural accuracy and the worst case, from means ov
 
 def ratios(tidy: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """NRR (CURE, equation 9) and SUM (its table 8) of natural accuracy and the worst case, from means over seeds."""
-    shares = tidy[tidy["name"].isin(["clean", "worst"])].copy()
-    shares["accuracy"] = [100 * c.mean() for c in shares["correct"]]
-    wide = shares.pivot_table(index=by, columns="name", values="accuracy", sort=False).reset_index()
+    wide = _means(tidy, by).reset_index()
     pairs = list(zip(wide["clean"], wide["worst"], strict=True))
     return wide[by].assign(NRR=[f"{nrr(*p):.1f}" for p in pairs], SUM=[f"{sum(p):.1f}" for p in pairs])
+
+
+def _means(tidy: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Natural accuracy and the worst case in percent, means over seeds: a row each of `by`, columns clean and worst."""
+    shares = tidy[tidy["name"].isin(["clean", "worst"])]
+    shares = shares.assign(accuracy=[100 * c.mean() for c in shares["correct"]])
+    return shares.pivot_table(index=by, columns="name", values="accuracy", sort=False)
 
 
 def build(tidy: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame, list[str]]]:
@@ -201,9 +206,8 @@ def chosen(tidy: pd.DataFrame, table: Chosen) -> pd.DataFrame:
 def cost(tidy: pd.DataFrame) -> pd.DataFrame:
     """Seconds of each training, relative to PGD-AT's, beside what it bought."""
     once = tidy[tidy["name"].isin(["clean", "worst"])].copy()
-    once["accuracy"] = [100 * c.mean() for c in once["correct"]]
     by = ["study", "defense", "variant"]
-    mean = once.pivot_table(index=by, columns="name", values="accuracy", sort=False)
+    mean = _means(tidy, by)
     seconds = once.groupby(by, sort=False)["training_seconds"].agg(["mean", "std", "count"])
     rows = []
     for keys, s in seconds.iterrows():

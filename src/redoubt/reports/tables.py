@@ -14,7 +14,7 @@ from redoubt.claims import table as verdicts
 from redoubt.evaluation import check_table
 from redoubt.records import results, trainings
 from redoubt.records.files import read_json, write_record, write_whole
-from redoubt.reports import comparisons, exhibits, names, paper_tables, published
+from redoubt.reports import comparisons, exhibits, names, origins, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
 from redoubt.reports.escaping import for_csv, for_markdown
 
@@ -48,6 +48,8 @@ def evidence_table(tidy: pd.DataFrame) -> pd.DataFrame:
     cells["eps"] = [f"{v:.4g}" for v in tidy["eps"]]
     cells["correct"] = [int(c.sum()) for c in tidy["correct"]]
     cells["largest perturbation"] = [f"{v:.6f}" for v in tidy["max_perturbation"]]
+    run = kept[:4]
+    cells["made"] = tidy[run].merge(origins.column(tidy, run), on=run, how="left")["made"].to_numpy()
     return cells
 
 
@@ -80,7 +82,9 @@ def flagged(
 ) -> pd.DataFrame:
     """Accuracies with the number of failed checks; empty where no study has such a variant."""
     cells = accuracy_table(tidy, by, attacks)
-    return cells.merge(flags(checks, by), on=by) if len(cells) else cells
+    return (
+        cells.merge(flags(checks, by), on=by).merge(origins.column(tidy, by), on=by) if len(cells) else cells
+    )
 
 
 def training_table(records: list[dict]) -> pd.DataFrame:
@@ -119,11 +123,11 @@ def build(
     tables = [
         Table(
             "main",
-            "Accuracy in percent, natural and under attack: mean over seeds with its 95 % bootstrap interval over images "
-            "and seeds, which has no width at 0 and at 100. `worst` is the minimum, image by image, over every main "
-            "attack that a seed faced, `worst_shared` over those that all its seeds faced, where these are fewer; a cell "
-            "of fewer images or seeds than `n` and `seeds` says so; `checks` counts failed validity checks, listed in "
-            "the table of that name.",
+            "Accuracy in percent, natural and under attack: mean over seeds with its 95 % bootstrap interval over "
+            "images and seeds, which has no width at 0 and at 100. `worst` is the minimum, image by image, over every main "
+            "attack that a seed faced, `worst_shared` over those that all its seeds faced, where these are fewer; a "
+            "cell of fewer images or seeds than `n` and `seeds` says so; `checks` counts failed validity checks, listed in "
+            "the table of that name; `made`: here, or recorded elsewhere, when and on what.",
             flagged(main, checks[checks["variant"] == "main"], by),
             sources,
         ),

@@ -17,6 +17,7 @@ from redoubt.config import names
 from redoubt.errors import RedoubtError, nearest
 from redoubt.records import results, trainings
 from redoubt.records.packed_booleans import unpack
+from redoubt.records.shipped import training_file
 from redoubt.statistics.intervals import wilson
 
 EPOCHS = 12  # rows of the table of epochs; the first, the selected and the last are always among them
@@ -46,10 +47,8 @@ def find(root: Path, run: str) -> tuple[str, list[tuple[dict | None, dict | None
         )
     found = []
     for name in sorted(seeds, key=lambda s: int(s.removeprefix("seed"))):
-        trained, judged = (
-            root / "checkpoints" / path / name / "record.json",
-            root / "results" / path / f"{name}.json",
-        )
+        trained = training_file(root, path, int(name.removeprefix("seed")))
+        judged = root / "results" / path / f"{name}.json"
         found.append((
             trainings.read(trained, f"redoubt train {path}") if trained.is_file() else None,
             results.read(judged) if judged.is_file() else None,
@@ -138,8 +137,7 @@ def attacks(records: list[dict[str, Any]]) -> Table:
 def _share(e: dict[str, Any] | None) -> str:
     if e is None:
         return ""
-    share = wilson(int(unpack(e["correct"], e["n"]).sum()), e["n"])
-    return f"{100 * share.value:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return wilson(int(unpack(e["correct"], e["n"]).sum()), e["n"]).text()
 
 
 def checks(records: list[dict[str, Any]]) -> Table:

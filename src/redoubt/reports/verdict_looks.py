@@ -16,6 +16,10 @@ SHOWN = {
     "not run": ("open", "○"),
 }
 OTHER = ("open", "·")
+# What became of a check (`check_states.STATES`).
+CHECKS = {
+    "failed": ("bad", "✗"), "passed": ("good", "✓"), "not made": ("doubt", "○"), "does not apply": ("open", "·"),
+}  # fmt: skip
 COLORS = {"good": "#14663d", "even": "#0b4f78", "bad": "#9c2a20", "doubt": "#744c00", "open": "#47515c"}
 FAINT = {"good": "#e2f3e8", "even": "#e1eef6", "bad": "#fbe6e3", "doubt": "#fdefcf", "open": "#eceef1"}
 

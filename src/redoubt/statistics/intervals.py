@@ -17,6 +17,19 @@ class Interval:
     low: float
     high: float
 
+    def percent(self) -> "Interval":
+        """The same in percent."""
+        return Interval(100 * self.value, 100 * self.low, 100 * self.high)
+
+    def text(self, shape: str = "{:.1f}") -> str:
+        """`59.0 [54.6, 63.2]`: the share in percent and its interval.
+
+        Args:
+            shape: format of one number.
+        """
+        value, low, high = (shape.format(100 * v) for v in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
 
 @functools.cache  # tables and pages ask for the same counts again and again
 def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:

@@ -181,7 +181,7 @@ class Checkpoints:
         described = {"run": json.dumps(self._belongs(), sort_keys=True)}
         for which, tensors in weights.items():
             plain = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
-            write_whole(self.path(which), safetensors.torch.save(plain, described))
+            write_whole(self.path(which), safetensors.torch.save(plain, described), lasting=True)
         files = {self.path(which).name: sha256(self.path(which)) for which in weights}
         write_record(self.record_file, {**record, "fingerprint": self.fingerprint, "files": files})
         (self.folder / "resume.pt").unlink(missing_ok=True)
@@ -202,9 +202,11 @@ class Checkpoints:
             RedoubtError: the weights are missing, cut short, of another run, or not what their record says.
         """
         path = self.path(which)
-        again = f"{self.again}, or dvc pull {path}"
         if not path.is_file():
-            raise RedoubtError("there is no such checkpoint", file=path, hint=again)
+            bring = f"{self.again}, or dvc pull {path}"
+            raise RedoubtError("there is no such checkpoint", file=path, hint=bring)
+        # DVC trusts its cache, where what it once brought lies too.
+        again = f"{self.again}, or rm -r .dvc/cache {path}; make pull"
         try:
             with safetensors.safe_open(path, "pt", device=device) as file:
                 found = json.loads((file.metadata() or {}).get("run", "{}"))

@@ -9,9 +9,10 @@ import pytest
 from redoubt.claims.fidelity import load_all
 from redoubt.errors import RedoubtError
 from redoubt.reports import site
-from redoubt.reports.site import pages, words
+from redoubt.reports.site import pages
 from redoubt.reports.site.links import NUMBER, anchor
 from redoubt.reports.site.verdicts import touching
+from redoubt.reports.site.words import VERDICTS
 from tests.reports.site.conftest import result
 
 
@@ -90,7 +91,7 @@ def text(path):
 
 def test_judged_claims_are_counted_once_controls_and_what_waits_apart(reports):
     front = text(reports / "index.html")
-    assert all(meaning in front for meaning in words.VERDICTS)
+    assert all(meaning in front for meaning in VERDICTS)
     assert (
         "7 claims of the papers were judged by runs: 2 reproduced or holding in direction, 1 not told"
         in front

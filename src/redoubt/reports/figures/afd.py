@@ -100,7 +100,7 @@ def afd_branches(e: Evidence) -> Picture:
         "Accuracy of the prediction from intrinsic features, which is deployed, and from confused "
         "ones, on natural test images "
         f"and on PGD-20 images of the deployed network; study {e.study}, n = {len(y)} test images, 1 training "
-        "seed. Bars are Wilson's 95 % intervals."
+        "seed. Bars are 95 % intervals."
     )
     on = [row[1].value for row in cells]
     found = f"under PGD-20 intrinsic features are right on {on[0]:.1f} % and confused ones on {on[1]:.1f} %"

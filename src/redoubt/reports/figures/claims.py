@@ -28,7 +28,7 @@ MEASURES = {
 ROW = 0.19  # inches of a comparison
 GAP = 4  # rows between two papers, for a title and an axis
 WIDTHS = (3.4, 2.2, 1.8)  # inches of words, drawing and numbers
-LETTERS = 84  # of a claim's words
+LETTERS = 104  # of a claim's words
 MARKERS = {"good": "o", "even": "s", "bad": "X"}  # an outcome is read without color too
 
 
@@ -37,6 +37,11 @@ def judged(e: Evidence) -> list[dict]:
     claims = read_json(e.root / "reports" / "claims.json", "redoubt claims")
     here = [c for c in claims if c["study"] in (e.study, None) and c["kind"] != "context"]
     return [c for c in here if c["verdict"] != "not comparable"]
+
+
+def control(claim: dict) -> bool:
+    """Whether this replication asks it, to say what a claim means, and no paper claims it."""
+    return claim.get("by") == "ours"
 
 
 def by_paper(claims: list[dict]) -> dict[str, list[dict]]:
@@ -50,7 +55,8 @@ def by_paper(claims: list[dict]) -> dict[str, list[dict]]:
 
 def claim_verdicts(e: Evidence) -> Picture:
     """A bar a paper, a part a verdict; beside it how many claims no study can test."""
-    claims = judged(e)
+    every = judged(e)
+    claims = [c for c in every if not control(c)]
     papers = by_paper(claims)
     figure = Figure(figsize=(6.2, 1.1 + 0.36 * max(1, len(papers))))
     axes = figure.subplots()
@@ -88,14 +94,17 @@ def claim_verdicts(e: Evidence) -> Picture:
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize="small")
     sns.despine(figure, left=True)
+    decided = [c for c in claims if c["verdict"] in WORDS]
     caption = (
-        f"Verdicts on the papers' claims that can be tested by a run, {len(claims)} claims; "
+        f"Verdicts on the papers' claims that runs of this study decided, {len(decided)} claims; "
         f"{e.behind(e.variants('*/main'))}. `not run`: no study holds the runs that it needs. Numbers "
-        "of other data sets are not counted."
+        f"of other data sets are not counted, nor are {len(every) - len(claims)} controls that no paper claims."
     )
     held = sum(c["verdict"] in WORDS[:2] for c in claims)
     failed = sum(c["verdict"] in ("direction fails", "lower") for c in claims)
-    return Picture(figure, caption, f"of {len(claims)} claims {held} hold and {failed} fail on this study.")
+    return Picture(
+        figure, caption, f"of {len(decided)} judged claims {held} hold and {failed} fail on this study."
+    )
 
 
 def claim_differences(e: Evidence) -> Picture:
@@ -188,7 +197,7 @@ def _words(axes: Axes, points: float, row: int, words: str, tint: str, weight: s
 
 
 def _short(claim: dict) -> str:
-    words = f"{claim['id']}: {claim['claim']}"
+    words = f"{'our control ' if control(claim) else ''}{claim['id']}: {claim['claim']}"
     return words if len(words) <= LETTERS else words[: LETTERS - 1].rsplit(" ", 1)[0] + " …"
 
 

@@ -181,8 +181,7 @@ def mean_of(rows: pd.DataFrame) -> Interval | None:
     families = [np.stack(list(group["correct"])) for _, group in rows.groupby("family", sort=False)]
     if not families:
         return None
-    ci = paired_statistic(lambda *shares: sum(shares) / len(shares), *families, draws=500)
-    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+    return paired_statistic(lambda *shares: sum(shares) / len(shares), *families).percent()
 
 
 def cure_claims(e: Evidence) -> Picture:

@@ -10,25 +10,21 @@ import pandas as pd
 
 from redoubt.evaluation import check_table
 from redoubt.records import results, trainings
+from redoubt.records.shipped import training_file
 from redoubt.reports import comparisons
 from redoubt.reports.names import attack as attack_called
 from redoubt.reports.names import label
-from redoubt.statistics.intervals import Interval, paired_difference, wilson
+from redoubt.statistics.intervals import Interval, accuracy
 
 
 def interval(bits: list[np.ndarray]) -> Interval:
-    """Accuracy in percent with a 95 % interval: Wilson's for one seed, else a bootstrap over images and seeds.
+    """Accuracy in percent with its 95 % bootstrap interval over images and seeds.
 
     Args:
         bits: (n,) bool a seed, correct on each image.
     """
-    if len(bits) == 1:
-        ci = wilson(int(bits[0].sum()), len(bits[0]))
-    else:
-        n = min(map(len, bits))
-        both = np.stack([b[:n] for b in bits])
-        ci = paired_difference(both, np.zeros_like(both), draws=500)
-    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+    n = min(map(len, bits))
+    return accuracy(np.stack([b[:n] for b in bits])).percent()
 
 
 class Evidence:
@@ -83,10 +79,7 @@ class Evidence:
     def records(self, run: str) -> list[dict]:
         """The training records of a variant, one a seed."""
         if run not in self._records:
-            paths = [
-                self.root / "checkpoints" / self.study / run / f"seed{s}" / "record.json"
-                for s in self.runs[run]["seeds"]
-            ]
+            paths = [training_file(self.root, f"{self.study}/{run}", s) for s in self.runs[run]["seeds"]]
             self._records[run] = [trainings.read(p, f"redoubt train {self.study}/{run}") for p in paths]
         return self._records[run]
 

@@ -34,7 +34,10 @@ class Gallery:
         return Evidence(self.root, study, self.studies[study]["runs"])
 
     def show(self, name: str) -> None:
-        """Shows an exhibit for every study that feeds it, with what the paper says and what was found."""
+        """Shows an exhibit for every study that feeds it, with what the paper says and what is seen.
+
+        The metadata of an output names its figure or table, for `redoubt.reports.site.notebooks`.
+        """
         from IPython.display import Image, Markdown, display
 
         exhibit, listed = ALL[name], self.listed[name]
@@ -43,13 +46,13 @@ class Gallery:
         for study, file in listed["made"].items():
             if exhibit.kind == "table":
                 path = self.root / "reports" / file
-                display(
-                    Markdown(path.read_text(encoding="utf-8") if path.is_file() else f"No rows for {study}.")
-                )
+                text = path.read_text(encoding="utf-8") if path.is_file() else f"No rows for {study}."
+                display(Markdown(text), metadata={"redoubt": {"table": path.stem}})
                 break  # a table holds every study
             picture = self.draw(name, study)
             save(picture.figure, self.folder, f"{name}-{study}", told(picture.caption, picture.found))
-            display(Image(str(self.folder / f"{name}-{study}.png")))
+            image = Image(str(self.folder / f"{name}-{study}.png"))
+            display(image, metadata={"redoubt": {"figure": f"{name}-{study}"}})
             display(Markdown(f"{picture.caption}\n\n**What is seen.** {picture.found}"))
         for why in listed["why_not"].values():
             display(Markdown(f"Not made: {why}."))

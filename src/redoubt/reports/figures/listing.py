@@ -18,13 +18,16 @@ def told(caption: str, found: str) -> str:
 
 
 def listing(folder: Path, path: Path) -> None:
-    """Writes the list.
+    """Writes the list, in the order of the exhibits.
 
-    Each entry has `figure` (its file's name), `caption`, `found` (the sentence that it computes), `sha256` (of svg and png) and, from the list of exhibits,
+    Each entry has `figure` (its file's name), `caption`, `found` (the sentence that it computes), `sha256` (of svg and
+    png) and, from the list of exhibits,
     `exhibit`, `study`, `notebook`, `paper`, `number`, `title` and `says`.
     """
     entries = []
-    for svg in sorted(folder.glob("*.svg")):
+    rank = {name: i for i, name in enumerate(ALL)}
+    place = lambda svg: (rank.get(svg.stem.partition("-")[0], len(rank)), svg.stem)
+    for svg in sorted(folder.glob("*.svg"), key=place):
         exhibit, _, study = svg.stem.partition("-")
         known = ALL.get(exhibit)
         about = {k: getattr(known, k) for k in ("paper", "number", "title", "says")} if known else {}

@@ -44,7 +44,7 @@ def adaptive_protocol(e: Evidence) -> Picture:
         f"Accuracy of every defense under the protocol's attacks that apply to it ({norm}, radius "
         f"{eps:.3g} of the pixel "
         "range), each through its adaptive view, sorted by the worst case, which is taken image by image. Bars are "
-        f"95 % intervals: bootstrap over images and seeds, Wilson where there is one seed; {e.behind(runs)}."
+        f"95 % bootstrap intervals over images and seeds; {e.behind(runs)}."
     )
     best, second = runs[0], runs[1] if len(runs) > 1 else runs[0]
     return Picture(figure, caption, f"{e.compare(best, second, 'worst')}, the two that stand highest.")

@@ -1,5 +1,6 @@
 """Figures of notebooks/pssr.py."""
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -12,7 +13,7 @@ from redoubt.reports.figures.protocols import by_knowledge
 from redoubt.reports.figures.shapes import dots_by_attack, intervals, pixels, strip
 from redoubt.reports.figures.style import Picture
 from redoubt.reports.figures.uiat import ablation
-from redoubt.statistics.intervals import Interval, wilson
+from redoubt.statistics.intervals import Interval, accuracy
 
 PROTOCOLS = (
     "clean", "oblivious_fgsm", "oblivious", "transfer", "transfer_standard", "transfer_twin", "square",
@@ -113,14 +114,14 @@ def pssr_decomposition(e: Evidence) -> Picture:
     found = decompose(f, images, y, rule=rule_of(defense.params))
     frame = pd.DataFrame(found["accuracy"]).set_index(["part", "attack"])["accuracy"]
     parts, on = list(frame.index.unique("part")), list(images)
-    cells = [[share(frame[part, name], len(y)) for name in on] for part in parts]
+    cells = [[share_of(frame[part, name], len(y)) for name in on] for part in parts]
     figure = intervals([CALLED[a] for a in on], [p.replace("_", " ") for p in parts], cells)
     caption = (
         "Accuracy of the classifier alone on the whole image, its salient part, its trivial part, "
         "and as many random pixels "
         f"as each of them has; attacks on the classifier alone ({norm}, radius {eps:.3g}; stadv "
         f"{SPATIAL}); study {e.study}, "
-        f"n = {len(y)} test images, 1 training seed. Bars are Wilson's 95 % intervals."
+        f"n = {len(y)} test images, 1 training seed. Bars are 95 % intervals."
     )
     under = 100 * frame.xs("pgd", level="attack")
     apart = pd.DataFrame(found["distance"])[["salient", "trivial"]].mean()
@@ -134,10 +135,9 @@ def pssr_decomposition(e: Evidence) -> Picture:
     return Picture(figure, caption, said)
 
 
-def share(accuracy: float, n: int) -> Interval:
-    """Percent of n images with Wilson's 95 % interval."""
-    ci = wilson(round(accuracy * n), n)
-    return Interval(100 * ci.value, 100 * ci.low, 100 * ci.high)
+def share_of(share: float, n: int) -> Interval:
+    """A share of n images in percent with its 95 % bootstrap interval."""
+    return accuracy(np.arange(n) < round(share * n)).percent()
 
 
 def pssr_components(e: Evidence) -> Picture:

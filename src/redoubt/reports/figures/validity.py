@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
+from redoubt.reports.check_states import states
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.overview import PROTOCOL, mains
 from redoubt.reports.figures.panels import paneled, small_multiples
@@ -13,57 +14,57 @@ from redoubt.reports.figures.published import above_the_truth
 from redoubt.reports.figures.shapes import curves, sides
 from redoubt.reports.figures.style import Look, Picture
 from redoubt.reports.names import attack, label
-from redoubt.reports.verdict_looks import COLORS, FAINT
+from redoubt.reports.verdict_looks import CHECKS, COLORS, FAINT
 
 __all__ = ["above_the_truth"]
 
 
 def checks_passed(e: Evidence) -> Picture:
-    """Share of seeds that passed each check, by defense."""
+    """What became of each check for each defense: passed, failed, not made, or without a meaning for it."""
     runs = mains(e)
     checks = e.checks[e.checks["variant"] == "main"]
-    share = checks.assign(passed=checks["passed"].astype(float)).pivot_table(
-        index="check", columns="defense", values="passed", sort=False
+    found = states(checks).pivot_table(
+        index="check", columns="defense", values="state", aggfunc="first", sort=False
     )
-    order = [r.split("/")[0] for r in runs]
-    share = share.reindex(columns=order)
-    figure = Figure(figsize=(2.2 + 0.42 * len(runs), 1.1 + 0.22 * len(share)), layout="constrained")
+    found = found.reindex(columns=[r.split("/")[0] for r in runs])
+    figure = Figure(figsize=(2.2 + 0.42 * len(runs), 1.3 + 0.22 * len(found)), layout="constrained")
     axes = figure.subplots()
-    for row, values in enumerate(share.to_numpy()):
-        for column, value in enumerate(values):
-            style, words = cell(value)
+    for row, values in enumerate(found.to_numpy()):
+        for column, state in enumerate(values):
+            style, sign = CHECKS.get(state, CHECKS["not made"])
             box = Rectangle(
                 (column - 0.5, row - 0.5), 1, 1, facecolor=FAINT[style], edgecolor="white", lw=1.5
             )
             axes.add_patch(box)
-            axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color=COLORS[style])
+            axes.text(column, row, sign, ha="center", va="center", fontsize=8, color=COLORS[style])
+    handles = [
+        Patch(facecolor=FAINT[s], edgecolor=COLORS[s], label=f"{sign} {state}")
+        for state, (s, sign) in CHECKS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize="small")
     axes.set_xticks(
         range(len(runs)), [label(r) for r in runs], rotation=45, ha="right", rotation_mode="anchor"
     )
-    axes.set_yticks(range(len(share)), [c.replace("_", " ") for c in share.index])
+    axes.set_yticks(range(len(found)), [c.replace("_", " ") for c in found.index])
     axes.set_xlim(-0.5, len(runs) - 0.5)
-    axes.set_ylim(len(share) - 0.5, -0.5)
+    axes.set_ylim(len(found) - 0.5, -0.5)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
     failed = checks[~checks["passed"]]
     caption = (
-        "Validity checks: ✓ passed by every seed, ✗ failed by every seed, else the share of seeds that passed; a dot "
-        f"is a check that does not apply or was not made. Limits and values stand in the table checks; "
-        f"{e.behind(runs)}."
+        "What became of each validity check for each defense; a check that one seed failed is failed. Limits and "
+        f"values stand in the table of checks; {e.behind(runs)}."
     )
     names = sorted(
         {f"{label(f'{d}/main')} ({c.replace('_', ' ')})" for d, c in failed[["defense", "check"]].values}
     )
-    found = f"of {len(checks)} checks {len(failed)} failed" + (f": {', '.join(names)}." if names else ".")
-    return Picture(figure, caption, found)
-
-
-def cell(share: float) -> tuple[str, str]:
-    """The style and the sign of a check that this share of the seeds passed; NaN where none made it."""
-    if share != share:
-        return "open", "·"
-    return ("good", "✓") if share == 1 else ("bad", "✗") if share == 0 else ("doubt", f"{share:.0%}")
+    count = found.stack().value_counts()
+    missing = int(count.get("not made", 0))
+    said = f"of {len(checks)} checks of single seeds {len(failed)} failed" + (
+        f": {', '.join(names)}" if names else ""
+    )
+    return Picture(figure, caption, f"{said}; {missing} that apply to a defense were not made.")
 
 
 def attack_ordering(e: Evidence) -> Picture:

@@ -5,6 +5,7 @@ that a page can say so.
 """
 
 import csv
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from redoubt.claims.fidelity import Method, load_all
 from redoubt.evaluation import check_table
 from redoubt.records import results, trainings
 from redoubt.records.files import read_json, sha256
+
+SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Evidence:
     Attributes:
         reports: the folder that holds the tables, figures and the site itself.
         tidy, checks: `results.frame` and `check_table.table` of every result record.
-        tables, figures: the entries of the two listings, tables with their `header` and `rows` of text.
+        tables, figures: the entries of the two listings, tables with their `header` and `rows` of text, figures with
+            their `size`, None where it is not known.
         exhibits: the tables and figures of the papers, as `reports/exhibits.json` lists them.
         claims: one dict a claim, or None where no claim was judged.
         notebooks: executed notebooks, relative to `reports`.
@@ -111,7 +115,7 @@ def load(
         tidy=results.frame(result_files),
         checks=checks,
         tables=_tables(reports),
-        figures=_listed(reports / "all_figures", "figures"),
+        figures=_figures(reports),
         exhibits=_listed(reports / "exhibits.json", "exhibits"),
         claims=_claims(reports / "claims.json"),
         notebooks=sorted(p.relative_to(reports).as_posix() for p in reports.glob("notebooks/*.ipynb")),
@@ -135,6 +139,16 @@ def _runs(result_files: list[Path], record_files: list[Path]) -> list[Run]:
 
 def _listed(path: Path, key: str) -> list[dict[str, Any]]:
     return read_json(path, f"snakemake {path}")[key] if path.is_file() else []
+
+
+def _figures(reports: Path) -> list[dict[str, Any]]:
+    """The listed figures, each with the size in CSS pixels at which its words are as large as they were drawn."""
+    found = _listed(reports / "all_figures", "figures")
+    for figure in found:
+        path = reports / "figures" / f"{figure['figure']}.svg"
+        size = SIZE.search(path.read_text(encoding="utf-8")[:2000]) if path.is_file() else None
+        figure["size"] = [round(float(v) * 4 / 3) for v in size.groups()] if size else None
+    return found
 
 
 def _tables(reports: Path) -> list[dict[str, Any]]:

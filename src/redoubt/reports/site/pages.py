@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from redoubt.claims.directions import RULE
 from redoubt.claims.fidelity import effect
-from redoubt.reports import names
-from redoubt.reports.site import home, runs, search, sentences, verdicts, words
+from redoubt.reports import names, verdict_looks
+from redoubt.reports.site import home, leaderboard, notebooks, runs, search, sentences, verdicts, words
 from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import Links, anchor, flat, numeric, to
 
@@ -45,13 +45,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdicts.shown)
+    made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdict_looks.shown)
     made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
     made.globals.update(
         measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says
     )
     made.globals.update(touching=verdicts.touching, effect=effect, behind=verdicts.behind)
     made.globals.update(words=words, sentences=sentences, label=names.label, called=names.attack, rule=RULE)
+    made.globals.update(check_looks=verdict_looks.CHECKS)
     return made
 
 
@@ -61,17 +62,21 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     papers = verdicts.papers(evidence)
     tables = list(_tables(evidence, links))
     listed = {t["table"]: to(t["page"]) for t in tables if t["part"] == 1}
-    shared = {
+    summary = home.summary(evidence)
+    told = [notebooks.read(evidence.reports, file) for file in evidence.notebooks]
+    shared: dict[str, Any] = {
         "papers": papers,
         "links": links,
-        "summary": home.summary(evidence),
+        "summary": summary,
+        "scales": summary["scales"],
         "paper_pages": {p.key: to(p.page) for p in papers},
         "names": verdicts.NAMES,
         "table_pages": listed,
+        "table_titles": {t["table"]: t["title"] for t in tables},
+        "notebook_pages": {n.name: n.page for n in told},
         "place": functools.partial(verdicts.place, papers=papers),
         "runs": evidence.runs,
     }
-    shared["scales"] = shared["summary"]["scales"]
 
     def write(template: str, page: str, **values: Any) -> tuple[str, str]:
         return page, jinja.get_template(template).render(page=page, **shared, **values)
@@ -87,6 +92,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         controls=[c for p in papers for c in p.controls],
         tables=first,
         across=across,
+        boards=leaderboard.boards(evidence),
     )
     for paper in papers:
         yield write("paper.html", paper.page, paper=paper, methods=evidence.methods)
@@ -94,9 +100,12 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield write("rest.html", paper.rest, paper=paper)
     yield write("review.html", "site/review.html")
     yield write("fidelity.html", "site/fidelity.html", methods=evidence.methods)
+    sizes = {f["figure"]: f["size"] for f in evidence.figures}
+    for notebook in told:
+        yield write("notebook.html", notebook.page, notebook=notebook, sizes=sizes)
     for table in tables:
         yield write("table.html", table["page"], table=table)
-    states = shared["summary"]["states"]["runs"]
+    states = summary["states"]["runs"]
     cell = ["study", "defense", "variant"]
     tidy = dict(list(evidence.tidy.groupby(cell, sort=False)))
     checks = dict(list(evidence.checks.groupby(cell, sort=False))) if len(evidence.checks) else {}

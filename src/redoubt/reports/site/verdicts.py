@@ -5,32 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from redoubt.claims.fidelity import Method, about
+from redoubt.claims.report import judged, waiting
+from redoubt.reports import names
 from redoubt.reports.site import sentences
 from redoubt.reports.site.evidence import Evidence, Run, Seed
 from redoubt.reports.site.links import anchor, flat, to
+from redoubt.reports.verdict_looks import SHOWN
 
-# A verdict's first words -> (style, sign): the sign says it without colour. The order is that of the counts.
-SHOWN = {
-    "reproduced": ("good", "✓"),
-    "direction holds": ("good", "✓"),
-    "not told apart": ("even", "≈"),
-    "direction fails": ("bad", "✗"),
-    "lower": ("bad", "↓"),
-    "higher": ("doubt", "↑"),
-    "flagged": ("doubt", "⚑"),
-    "not comparable": ("open", "≠"),
-    "not run": ("open", "○"),
-}
-OTHER = ("open", "·")
-WAITING = ("not run", "not comparable")  # verdicts that no run here gave
-# What people call the papers that are judged, in the order of the pages.
-NAMES = {
-    "2211.00525": "UIAT",
-    "2401.14948": "CURE",
-    "2401.14707": "AFD",
-    "2401.16352": "AToP",
-    "2402.00304": "PSSR",
-}
+NAMES = names.PAPERS
 
 
 @dataclass(frozen=True)
@@ -100,22 +82,6 @@ class Paper:
         """The claim that stands for the paper in one sentence: the one that its file names, else its first."""
         named = [c for c in self.judged if c.get("headline")]
         return next(iter([*named, *self.judged]), None)
-
-
-def shown(verdict: str | None) -> tuple[str, str]:
-    """The style and the sign of a verdict; one that is not known is shown as open."""
-    text = str(verdict or "")
-    return next((v for k, v in SHOWN.items() if text.startswith(k)), OTHER)
-
-
-def judged(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """The claims that runs here decided, a claim that several studies test once for each."""
-    return [c for c in claims or [] if c.get("kind") != "context" and c.get("verdict") not in WAITING]
-
-
-def waiting(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """The claims that a run could test, but none here does, or not under the paper's protocol."""
-    return [c for c in claims or [] if c.get("kind") != "context" and c.get("verdict") in WAITING]
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
