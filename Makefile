@@ -10,7 +10,7 @@ MB ?= 40
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help elsewhere push pull reports test test-all lint format bench plan verify audit audit-sample ship evidence picture \
+.PHONY: help elsewhere push pull reports unlock test test-all lint format bench plan verify audit audit-sample ship evidence picture \
 	clean-reports
 
 help: ## list the targets
@@ -30,7 +30,11 @@ $(VENV)/elsewhere: $(VENV)/ready requirements-elsewhere.lock
 elsewhere: $(VENV)/elsewhere ## what a cluster, S3 and ssh need besides .venv
 
 reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; then open reports/index.html
-	snakemake --cores $(CORES)
+	snakemake --cores $(CORES) || { ! ls .snakemake/locks/* > /dev/null 2>&1 || echo \
+		"Another run holds this folder, or one was killed in it: where none runs, make unlock" >&2; exit 1; }
+
+unlock: $(VENV)/ready ## after a run that was killed: let the next one begin
+	snakemake --cores 1 --unlock
 
 test: $(VENV)/ready lint ## lint, format, layers and types, then the quick tests
 	pytest -m "not slow" -n 2 --dist worksteal

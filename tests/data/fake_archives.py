@@ -146,7 +146,7 @@ def compact(folder: Path, missing: dict, seed: int = 0, known: bool = True) -> d
     """A compact mirror of 300 training images (two mosaics) and 200 test images, some of them missing.
 
     Args:
-        known: from here on it counts as compared with the maker's files.
+        known: from here on it counts as a copy of known origin.
     """
     folder.mkdir(parents=True)
     truth, labels, decoded = {}, {}, {}

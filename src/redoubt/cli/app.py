@@ -23,6 +23,14 @@ def run() -> int:
     except RedoubtError as error:
         print(f"redoubt: {error}", file=sys.stderr)
         return 1
+    except (BrokenPipeError, InterruptedError):
+        raise
+    except OSError as error:
+        print(f"redoubt: {_about_the_disk(error)}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"redoubt: {RedoubtError('there is not enough memory for this')}", file=sys.stderr)
+        return 1
     except (typer.Exit, SystemExit) as stop:
         return getattr(stop, "exit_code", getattr(stop, "code", 0))
     except typer.Abort:
@@ -32,3 +40,12 @@ def run() -> int:
             print(f"redoubt: {error.format_message()}", file=sys.stderr)
             return 2
         raise
+
+
+def _about_the_disk(error: OSError) -> RedoubtError:
+    """What the system refused, with its file: a full or read-only disk, a name that is too long."""
+    what = error.strerror or str(error) or type(error).__name__
+    return RedoubtError(
+        f"the system refused to read or write: {what}", file=error.filename2 or error.filename,
+        hint="free some space, or choose a folder that can be written",
+    )  # fmt: skip

@@ -23,8 +23,9 @@ from redoubt.data.original import Original, part
 from redoubt.errors import RedoubtError
 
 ROW = 100  # images side by side in a mosaic
-# Copies that were compared with the maker's files: sha256 of the decoded images and of the labels (int64), train and
-# test each. Of any other mirror, only its own files say what it holds.
+# Copies of known origin: sha256 of the decoded images and of the labels (int64), train and test each. This one was put
+# together from public copies of CIFAR-10 that agree where they overlap; its maker's own archive was not at hand.
+# Of any other mirror, only its own files say what it holds.
 KNOWN = {
     (
         "1f979a7ba7e4d9e1170ee2abcf76d8e4edff5ce295daa36f0d3a6b995a0c7466",
@@ -107,7 +108,7 @@ def _copy(total: int, missing: dict[str, int], n_test: int, known: bool) -> str 
     """What a table says under a number measured on this copy; None where it is the maker's, and no image is missing."""
     exact = total - sum(missing.values())
     if not known:
-        return f"{exact:,} images on the word of a mirror alone: not compared with the maker's; n={n_test:,} test"
+        return f"{exact:,} images on the word of a mirror alone: no known copy; n={n_test:,} test"
     if not any(missing.values()):
         return None
     return (
