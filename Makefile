@@ -3,10 +3,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+N ?= 5
+SEED ?= 0
+STUDY ?= digits
+MB ?= 40
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help reports test test-all lint format bench plan verify audit record picture clean-reports
+.PHONY: help elsewhere push pull reports test test-all lint format bench plan verify audit audit-sample ship evidence picture \
+	clean-reports
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -18,13 +23,19 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+$(VENV)/elsewhere: $(VENV)/ready requirements-elsewhere.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-elsewhere.lock
+	touch $@
+
+elsewhere: $(VENV)/elsewhere ## what a cluster, S3 and ssh need besides .venv
+
 reports: $(VENV)/ready ## train, attack and judge the studies of config.yaml; then open reports/index.html
 	snakemake --cores $(CORES)
 
 test: $(VENV)/ready lint ## lint, format, layers and types, then the quick tests
 	pytest -m "not slow" -n 2 --dist worksteal
 
-test-all: $(VENV)/ready lint ## the heavier checks too
+test-all: $(VENV)/elsewhere lint ## the heavier checks too, with a Slurm and stores where their servers are installed
 	pytest -n 2 --dist worksteal
 
 lint: $(VENV)/ready
@@ -51,8 +62,22 @@ verify: $(VENV)/ready ## every recorded hash against the files that are here
 audit: $(VENV)/ready ## make audit RUN=digits/trades/main: make one variant anew and judge its record
 	redoubt audit $(RUN)
 
-record: $(VENV)/ready ## write the hashes of data and checkpoints into dvc.lock
-	dvc commit --force
+audit-sample: $(VENV)/ready ## make audit-sample N=5 SEED=1: audit runs drawn from all recorded ones; table in audits/sample.md
+	redoubt audit-sample --n $(N) --seed $(SEED)
+
+ship: $(VENV)/ready ## make ship STUDY=mnist MB=40: records, hashes and at most so many MB of weights into the repository
+	redoubt ship $(STUDY) --megabytes $(MB)
+
+push: $(VENV)/ready ## what the ledger carries, into the DVC remote
+	dvc push
+
+pull: $(VENV)/ready ## what the ledger carries, from the DVC remote, each file checked
+	dvc remote modify --local "$$(dvc config core.remote)" verify true
+	dvc pull
+	redoubt verify || { echo "to fetch what is bad again: rm -r .dvc/cache, the bad files too; make pull" >&2; exit 1; }
+
+evidence: $(VENV)/ready ## reports/README.md and reports/evidence anew, from the records that the repository carries
+	redoubt evidence
 
 picture: ## put the last run's figure of every defense on the front page
 	cp reports/figures/adaptive_protocol-digits.svg docs/found.svg

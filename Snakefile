@@ -7,6 +7,7 @@
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,8 +21,13 @@ from redoubt.workflow.snakefile import Dag
 
 min_version("9.19")
 
+if workflow.resource_settings.cores == 0:
+    raise WorkflowError("--cores 0 would wait for ever: --cores 1 or more")
+
 try:
     dag = Dag()
+    if workflow.is_main_process:
+        dag.sound()
 except RedoubtError as error:
     raise WorkflowError(str(error))
 
@@ -34,6 +40,11 @@ snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 10
 # Every job takes one core of the machine's real ones, whatever --cores says: torch with more jobs than cores
 # was 4 to 12 times slower.
 workflow.global_resources.setdefault("core", os.cpu_count())
+
+# One job a card: without a limit, several would share one. A job takes a free card of those named here.
+workflow.global_resources.setdefault("gpu", max(1, len(dag.cards)))
+if len(dag.cards) > 1 and not workflow.non_local_exec:
+    os.environ["REDOUBT_GPUS"] = ",".join(dag.cards)
 
 
 # Start-up of torch was a fifth of a cold digits run: one process pays it, and forks the jobs of this run.
@@ -58,12 +69,19 @@ def gpu():
 
     Where the cluster's profile asks by `gres`, it does not ask a second time.
     """
-    return int(config.get("gpu", not gres() and (workflow.non_local_exec or dag.gpu)))
+    return int(
+        config.get("gpu", not gres() and (workflow.non_local_exec or bool(dag.cards)))
+    )
 
 
 def gres():
     """How a cluster that knows its GPUs only as generic resources is asked for one, as `gpu:1`."""
     return config.get("gres", "")
+
+
+def together(runs):
+    """On a cluster, runs of seconds share a job where its profile says so: one wait in the queue, one start."""
+    return runs if config.get("together") else None
 
 
 # Where a job on a cluster has no network, the node that submits it has one.
@@ -84,6 +102,9 @@ rule all:
         "reports/all_tables",
         "reports/all_figures",
         "reports/index.html",
+        # Else a record that is lost is not missed while the tables made from it are there.
+        dag.all_results(),
+        dag.all_records(),
 
 
 rule prepare_data:
@@ -98,11 +119,11 @@ rule prepare_data:
         core=1,
     params:
         settings=lambda w: dag.data_settings(w.study),
-        mirror=f"--mirror '{dag.config.mirror}'" if dag.config.mirror else "",
+        mirror=shlex.join(["--mirror", dag.config.mirror]) if dag.config.mirror else "",
     message:
         "Prepare the images of study {wildcards.study}"
     shell:
-        "redoubt prepare {wildcards.study} {params.mirror} > {log} 2>&1"
+        "redoubt prepare {wildcards.study:q} {params.mirror} > {log:q} 2>&1"
 
 
 for group in dag.groups("scratch"):
@@ -125,6 +146,8 @@ for group in dag.groups("scratch"):
             "logs/train_defense/{run}.benchmark.tsv"
         wildcard_constraints:
             run=group.pattern,
+        group:
+            together("train")
         threads: 1
         resources:
             gpu=lambda w: gpu(),
@@ -145,7 +168,7 @@ for group in dag.groups("scratch", "checkpoints"):
             f"attack_checkpoint_seeds_{group.label}"
         input:
             data=lambda w: dag.data(w.run),
-            weights=lambda w: dag.weights(w.run),
+            weights=lambda w: dag.attacked(w.run),
             surrogates=lambda w: dag.surrogates(w.run),
         output:
             expand("results/{{run}}/seed{seed}.json", seed=group.seeds),
@@ -155,6 +178,8 @@ for group in dag.groups("scratch", "checkpoints"):
             "logs/attack_checkpoint/{run}.benchmark.tsv"
         wildcard_constraints:
             run=group.pattern,
+        group:
+            together("attack")
         threads: 1
         resources:
             gpu=lambda w: gpu(),
@@ -212,12 +237,12 @@ rule judge_claims:
         runtime=lambda w, attempt: attempt * 10,
     params:
         records=[f"--record {path}" for path in dag.all_records()],
-        folder=CLAIMS,
+        folder=["--folder", CLAIMS] if Path(CLAIMS).is_dir() else [],
         code=dag.code("redoubt.claims.report"),
     message:
         "Judge every claim"
     shell:
-        "redoubt claims {input.results} {params.records} --folder '{params.folder}' --out {output} > {log} 2>&1"
+        "redoubt claims {input.results} {params.records} {params.folder:q} --out {output} > {log} 2>&1"
 
 
 rule make_tables:
@@ -242,6 +267,7 @@ rule make_tables:
     params:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.tables"),
+        origins=dag.origins(),
     message:
         "Write every table"
     shell:
@@ -311,7 +337,7 @@ for notebook, figures in dag.figures().items():
         message:
             f"Execute notebooks/{notebook}.py"
         shell:
-            "(export OMP_NUM_THREADS={threads}; jupytext --to ipynb -o - '{input.notebook}'"
+            "(export OMP_NUM_THREADS={threads}; jupytext --to ipynb -o - {input.notebook:q}"
             ' | papermill --no-progress-bar - {output.notebook} -p root "$PWD" -p figures reports/figures)'
             " > {log} 2>&1"
 
@@ -364,8 +390,9 @@ rule write_site:
         records=[f"--record {path}" for path in dag.all_records()],
         code=dag.code("redoubt.reports.site"),
         pages=dag.pages(),
+        origins=dag.origins(),
         folder=FIDELITY,
     message:
         "Write reports/index.html and the pages behind it"
     shell:
-        "redoubt site {input.results} {params.records} --fidelity '{params.folder}' > {log} 2>&1"
+        "redoubt site {input.results} {params.records} --fidelity {params.folder:q} > {log} 2>&1"

@@ -2,12 +2,34 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def journal(path: Path, begun: str) -> Iterator[None]:
+    """Inside, what is said on the console is appended to a file too, and so is the error that ends it."""
+    plain = console.print
+    with open(path, "a", encoding="utf-8", buffering=1) as file:
+
+        def both(*said, **options) -> None:
+            plain(*said, **options)
+            print(*said, file=file)
+
+        print(begun, file=file)
+        console.print = both  # type: ignore[method-assign]
+        try:
+            yield
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=file)
+            raise
+        finally:
+            console.print = plain  # type: ignore[method-assign]
 
 
 class _Rate(ProgressColumn):

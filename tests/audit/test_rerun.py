@@ -129,6 +129,19 @@ def test_a_verdict_of_difference_is_a_target_that_was_made(copy):
 
 
 @pytest.mark.slow
+def test_another_instruction_set_is_named_as_the_reason(copy):
+    """As on another processor: other bytes, and the report says why and whether the numbers hold all the same."""
+    limits = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    copy.run("redoubt", "audit", RUN, "--seed", "0", check=False, **limits)
+    report = report_of(copy)
+    keys = {row["key"] for row in report["differs"]["environment"]}
+    assert keys == {"instructions.torch", "instructions.onednn"}
+    assert not all(w["same"] for w in report["weights"])
+    assert report["verdict"] == "equivalent" or "images would show it" in report["why"]
+    assert "another environment (instructions.torch, instructions.onednn)" in report["why"]
+
+
+@pytest.mark.slow
 def test_a_start_is_trained_anew_before_what_starts_from_it(copy):
     path = copy.folder / "studies" / "smoke.yaml"
     path.write_text(
@@ -154,7 +167,7 @@ def row(name, bits, seed=0, role="main", **more):
 
 def found(recorded, audited, **differs):
     return {
-        "weights": [{"same": False}], "epochs": {}, "checks": [],
+        "weights": [{"same": False}], "epochs": {}, "checks": [], "told": [],
         "evaluations": differences.evaluations(pd.DataFrame(recorded), pd.DataFrame(audited)),
         "differs": {"settings": [], "data": [], "code": [], "environment": [], **differs},
     }  # fmt: skip
@@ -193,6 +206,7 @@ def test_few_images_cannot_show_that_numbers_agree():
     )
     assert word == "different"
     assert "the interval reaches beyond it" in why
+    assert "images would show it, not 60" in why
 
 
 def test_a_diagnostic_attack_does_not_decide_but_a_missing_main_one_does():

@@ -122,6 +122,14 @@ def test_effects_are_paired_differences_written_in_place(folder, records):
     assert r"the start \| of the attack" in fidelity.page([method])
 
 
+def test_an_attack_that_one_side_did_not_face_is_no_effect(folder, records):
+    records.run("trades/main", entry("pgd20", bits(0.7)), entry("autoattack", bits(0.4)))
+    records.run("trades/normal_start", entry("pgd20", bits(0.6)))
+    effects.write(folder, results.frame(records.results))
+    (method,) = fidelity.load_all(folder).values()
+    assert method.deviations[0].effect[0].points == -10.0
+
+
 def test_several_variants_each_with_what_it_is_held_against(folder, records):
     several = "variant: trades/normal_start, trades/wide, trades/absent"
     table = TABLE.replace("variant: trades/normal_start", several)

@@ -28,7 +28,7 @@ KEYS = {
         "interval",
         "unit",
     ),
-    *("by", "status", "source", "note", "test", "says", "protocols"),
+    *("by", "status", "source", "note", "test", "says", "protocols", "headline"),
     *("differences", "verdict", "direction", "why", "cost", "comparisons", "evidence"),
 }
 
@@ -51,8 +51,15 @@ def test_the_worst_verdict_comes_first_and_every_row_has_the_same_keys(rows):
 def test_where_a_claim_comes_from_and_who_asks_it(records):
     records.run("cure/main", entry("a", bits(0.7)))
     records.run("pgd_at/main", entry("a", bits(0.5)))
-    ours, theirs = records.rows("note: beware, status: control, " + HOLDS, "test: by hand, says: +2 points, " + HOLDS)
-    assert (ours["by"], ours["status"], ours["note"], ours["source"]) == ("ours", "control", "beware", "paper")
+    ours, theirs = records.rows(
+        "note: beware, status: control, " + HOLDS, "test: by hand, says: +2 points, " + HOLDS
+    )
+    assert (ours["by"], ours["status"], ours["note"], ours["source"]) == (
+        "ours",
+        "control",
+        "beware",
+        "paper",
+    )
     assert (theirs["by"], theirs["test"], theirs["says"]) == ("paper", "by hand", "+2 points")
 
 
@@ -125,7 +132,10 @@ def test_the_command_writes_the_file_and_prints_the_worst_first(rows, records, t
     assert done.exit_code == 0, done.output
     assert json.loads(out.read_text()) == rows
     assert done.output.index("direction fails") < done.output.index("direction holds")
-    assert "1 direction fails, 1 not run, 1 not comparable, 1 direction holds" in done.output
+    assert (
+        "judged: 1 direction fails, 1 direction holds; controls of ours: none; waiting: 1 not run"
+        in done.output
+    )
 
 
 def test_without_records_nothing_is_judged(records):

@@ -25,7 +25,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=15
 CredType=cred/munge
 SlurmctldPort={ports[0]}
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
@@ -117,7 +117,13 @@ class Slurm:
         munge = self.folder / "munge"
         (munge / "key").write_bytes(os.urandom(1024))
         (munge / "key").chmod(0o400)
-        files = {"key-file": "key", "socket": "socket", "pid-file": ".pid", "log-file": "log", "seed-file": "seed"}
+        files = {
+            "key-file": "key",
+            "socket": "socket",
+            "pid-file": ".pid",
+            "log-file": "log",
+            "seed-file": "seed",
+        }
         self.run("munged", "--force", *(f"--{option}={munge / name}" for option, name in files.items()))
         if self.accounting:
             self._start_accounting()
@@ -155,7 +161,9 @@ class Slurm:
             env = {**os.environ, **self.environment}
             subprocess.Popen(["mariadbd", *user, *files, *where], stdout=log, stderr=log, env=env)
         until(lambda: answers(port), "MariaDB")
-        grant = "CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON accounting.* TO slurm@localhost"
+        grant = (
+            "CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON accounting.* TO slurm@localhost"
+        )
         self.run("mariadb", "--no-defaults", f"--socket={self.folder}/run/mariadb", "-e", grant)
         self.run("slurmdbd")
         until(lambda: answers(dbd), "slurmdbd")
@@ -196,7 +204,7 @@ class Slurm:
     def lose_the_node(self) -> None:
         """The node of the job that runs loses its power, and comes back later."""
         job, node = self.running()
-        of_job = self._processes(f"SLURM_JOB_ID={job}\0".encode(), f"slurmstepd: [{job}.".encode())
+        of_job = self.processes(f"SLURM_JOB_ID={job}\0".encode(), f"slurmstepd: [{job}.".encode())
         for pid in [self._pid(f"slurmd-{node}"), *of_job]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -227,7 +235,7 @@ class Slurm:
     def _pid(self, daemon: str) -> int:
         return int((self.folder / "run" / f"{daemon}.pid").read_text())
 
-    def _processes(self, *words: bytes) -> Iterator[int]:
+    def processes(self, *words: bytes) -> Iterator[int]:
         """The daemons, clients and jobs of this Slurm; with words, those whose command or environment has one."""
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
@@ -240,7 +248,7 @@ class Slurm:
 
     def stop(self) -> None:
         """Ends all that was started, and every job."""
-        for pid in self._processes():
+        for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

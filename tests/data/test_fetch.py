@@ -188,7 +188,7 @@ def test_a_damaged_file_in_the_mirror_is_refused_and_not_replaced_silently(
 def test_a_mirror_that_is_not_there_is_an_error_and_not_a_download(prepare, no_network, tmp_path):
     with pytest.raises(RedoubtError, match="mirror folder does not exist") as error:
         prepare(mirror=tmp_path / "typo")
-    assert error.value.key == "data.mirror"
+    assert error.value.key == "mirror"
     assert no_network == []
 
 

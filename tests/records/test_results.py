@@ -66,9 +66,9 @@ def test_the_worst_case_is_over_the_images_that_every_main_attack_faced(tmp_path
     [
         (lambda r: r["evaluations"][1].update(correct_count=10), "changed by hand"),
         (lambda r: r["evaluations"][1].update(correct=pack(np.zeros(10))), "changed by hand"),
-        (lambda r: r["evaluations"][1].pop("n"), "not a result record"),
+        (lambda r: r["evaluations"][1].pop("n"), "lacks a field"),
         (lambda r: r["evaluations"][1].update(correct="?"), "not a result record"),
-        (lambda r: r.pop("run"), "not a result record"),
+        (lambda r: r.pop("run"), "lacks a field"),
         (lambda r: r["run"].update(seed=5), "another run's place"),
     ],
 )

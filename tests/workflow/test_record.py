@@ -192,7 +192,7 @@ def test_a_parcel_comes_back_as_it_went(once, whole, tmp_path):
     assert len(kept) == 8
     assert not any(name.endswith("safetensors") for name in kept)
     listing = archive.pack(root, "smoke", tmp_path / "out", weights=True, part=20_000)
-    parts = sorted((tmp_path / "out").glob("smoke.pack.[0-9]*"))
+    parts = sorted((tmp_path / "out").glob("smoke.pack.[0-9a-f]*"))
     assert len(parts) > 2
     assert max(p.stat().st_size for p in parts) <= 20_000
     first = {p.name: p.read_bytes() for p in parts}
@@ -209,7 +209,7 @@ def test_a_parcel_with_one_changed_bit_writes_nothing(root, tmp_path):
         (root / name).parent.mkdir(parents=True)
         (root / name).write_text("{}" * 5000)
     listing = archive.pack(root, "smoke", tmp_path / "out")
-    part, there = listing.with_name("smoke.pack.000"), tmp_path / "there"
+    (part,), there = listing.parent.glob("smoke.pack.000-*"), tmp_path / "there"
     held = bytearray(part.read_bytes())
     held[len(held) // 2] ^= 1
     part.write_bytes(bytes(held))
@@ -223,6 +223,47 @@ def test_a_parcel_with_one_changed_bit_writes_nothing(root, tmp_path):
     with pytest.raises(RedoubtError, match="changed since"):
         archive.unpack(listing, there)
     assert not there.exists()
+
+
+def test_a_kill_while_packing_leaves_the_earlier_parcel(root, tmp_path, monkeypatch):
+    first = root / "results/smoke/a/b/seed0.json"
+    first.parent.mkdir(parents=True)
+    first.write_text("{}")
+    listing = archive.pack(root, "smoke", tmp_path / "out")
+    first.with_name("seed1.json").write_text("{}")
+    with monkeypatch.context() as m:
+        m.setattr(archive, "write_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            archive.pack(root, "smoke", tmp_path / "out")
+    assert archive.unpack(listing, tmp_path / "there") == ["results/smoke/a/b/seed0.json"]
+    archive.pack(root, "smoke", tmp_path / "out")
+    assert len(archive.unpack(listing, tmp_path / "there")) == 2
+    assert len(list((tmp_path / "out").glob("smoke.pack.*.000"))) == 1
+
+
+def test_a_unit_that_breaks_in_any_way_leaves_the_others(root, monkeypatch):
+    def broken(self, until):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Trainer, "train", broken)
+    recorder = Recorder(root, "smoke", "cpu", time.time() + 60)
+    assert not recorder.work(evaluator.data.load(root / "data/smoke"))
+    assert len(recorder.failed) == 4
+    assert "out of memory" in recorder.failed["smoke/standard/main/seed0"]
+
+
+def test_weights_that_a_fall_of_the_machine_left_empty_are_made_again(root):
+    recorder = Recorder(root, "smoke", "cpu", time.time() + 600)
+    run = recorder.variants["standard/main"].run(0)
+    dataset = evaluator.data.load(root / "data/smoke")
+    assert recorder._do(next(recorder.units()), dataset)
+    assert recorder._has_weights(run)
+    path = root / "checkpoints" / run.path / "best.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    assert not recorder._has_weights(run)
+    assert recorder._do(next(recorder.units()), dataset)
+    assert path.read_bytes() == whole
 
 
 def test_a_parcel_may_not_leave_its_study(tmp_path, monkeypatch):

@@ -158,7 +158,8 @@ def test_recorded_checkpoints_travel_and_train_nothing(project, tmp_path, target
     clone = Project(tmp_path / "a clone")
     clone.start_from("checkpoints")
     said = clone.snakemake(check=False)
-    assert "dvc pull train@smoke-standard/main" in said
+    assert "starts from checkpoints, and a file of it is missing" in said
+    assert "dvc pull" in said
     clone.run("dvc", "pull", "-q")
     said = clone.snakemake(target)
     assert "Train " not in said
@@ -166,6 +167,19 @@ def test_recorded_checkpoints_travel_and_train_nothing(project, tmp_path, target
     for name in ("main", "variants", "pairs", "evidence", "training"):
         same = f"reports/tables/{name}.csv"
         assert (clone.folder / same).read_bytes() == (author / same).read_bytes()
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_holds_every_figure_and_what_it_computes(project, tmp_path):
+    copy = project.copied(tmp_path / "a copy")
+    copy.snakemake("all")
+    copy.run("snakemake", "--report", "report.html", "all")
+    report = (copy.folder / "report.html").read_text(encoding="utf-8")
+    figures = json.loads((copy.folder / "reports" / "all_figures").read_text())["figures"]
+    assert figures
+    for figure in figures:
+        assert f"{figure['figure']}.svg" in report
+        assert figure["found"], figure["figure"]
 
 
 def test_a_tampered_checkpoint_is_not_attacked(project, tmp_path):

@@ -1,6 +1,7 @@
 """Two records of one run, the recorded one and one made anew: what differs, and which verdict follows.
 
-`identical`   every recorded byte of the weights, every training metric, every bit of every evaluation is equal.
+`identical`   every recorded byte of the weights, every training metric, every bit of every evaluation and whatever else
+              its attack said is equal.
 `equivalent`  bytes differ, for a reason that is named (other code, versions, hardware), and every main evaluation
               is shown to be within MARGIN: the 95 % paired interval over the same images lies inside it.
 `different`   anything else: other settings or data, no reason for other bytes, or numbers not shown to agree.
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +119,19 @@ def verdict(found: dict[str, Any]) -> tuple[str, str]:
     """One of the three words, and the sentence that says why.
 
     Args:
-        found: `weights`, `epochs`, `evaluations`, `checks`, and `differs` with `settings`, `data`, `code`,
+        found: `weights`, `epochs`, `evaluations`, `told`, `checks`, and `differs` with `settings`, `data`, `code`,
             `environment`.
     """
     rows, differs = found["evaluations"], found["differs"]
     same_bits = all(r["comparable"] and not r["disagreements"] and r["same_distance"] for r in rows)
     same_epochs = not any(found["epochs"].values())
-    if same_bits and same_epochs and not found["checks"] and all(w["same"] for w in found["weights"]):
+    if (
+        same_bits
+        and same_epochs
+        and not found["checks"]
+        and not found["told"]
+        and all(w["same"] for w in found["weights"])
+    ):
         return (
             "identical",
             "every recorded byte of the weights and every bit of every evaluation came out again",
@@ -139,7 +147,9 @@ def verdict(found: dict[str, Any]) -> tuple[str, str]:
         why = f"there is {' and '.join(reasons)}" if reasons else "code and environment are the recorded ones"
         return "different", f"not shown to be within {100 * MARGIN:g} points: {_outside(outside)}; {why}"
     if not reasons:
-        return "different", "bytes differ although settings, data, code and environment are the recorded ones"
+        named = f" ({', '.join(row['key'] for row in found['told'][:3])})" if found["told"] else ""
+        why = "bytes differ although settings, data, code and environment are the recorded ones"
+        return "different", f"{why}{named}"
     return (
         "equivalent",
         f"bytes differ because of {' and '.join(reasons)}; every main evaluation is within {100 * MARGIN:g} points "
@@ -154,6 +164,15 @@ def _outside(rows: list[dict[str, Any]]) -> str:
             words.append(f"{r['name']} (not the same evaluation)")
             continue
         clear = r["low"] > MARGIN or r["high"] < -MARGIN
-        about = "beyond the margin" if clear else "the interval reaches beyond it"
+        about = "beyond the margin" if clear else f"the interval reaches beyond it{_enough(r)}"
         words.append(f"{r['name']} ({100 * r['low']:+.1f} to {100 * r['high']:+.1f}, {about})")
     return ", ".join(words)
+
+
+def _enough(row: dict[str, Any]) -> str:
+    """How many images would show it, were the difference the same: an interval narrows with their square root."""
+    room = MARGIN - abs(row["difference"])
+    if room <= 0:
+        return ""
+    width = max(row["high"] - row["difference"], row["difference"] - row["low"])
+    return f": about {math.ceil(row['n'] * (width / room) ** 2 / 100) * 100:,} images would show it, not {row['n']:,}"

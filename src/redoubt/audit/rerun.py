@@ -3,10 +3,11 @@
 Writes `audits/STUDY/DEFENSE/VARIANT/audit.json` (the verdict and everything it rests on) and `audit.md` (the same to
 read), beside the weights and result records that it made. Nothing outside that folder is written. Runs that the
 variant starts from, or whose gradients are transferred to it, are trained anew too: a verdict rests on no recorded
-weights. Of a study without recorded weights, the hashes inside its result records are what the new ones are held
-against.
+weights, unless it was asked for on them (`--weights recorded`: they are attacked anew, nothing is trained). Of a study
+without recorded weights, the hashes inside its training and result records are what the new ones are held against.
 """
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -20,12 +21,17 @@ from redoubt.errors import RedoubtError
 from redoubt.evaluation.evaluator import attack_run
 from redoubt.evaluation.settings import path_of
 from redoubt.records import results
-from redoubt.records.files import sha256, write_record, write_whole
+from redoubt.records.files import read_record, sha256, write_record, write_whole
 from redoubt.records.provenance import provenance
+from redoubt.records.shipped import training_file
 from redoubt.training.adoption import training_of
 from redoubt.training.checkpoints import Checkpoints
 
 JUDGED = ("attack", "checkpoint", "view", "surrogate", "role", "norm", "eps", "params", "seed", "n")
+TRAINED = {
+    True: "Trained and attacked anew.",
+    False: "The recorded weights attacked anew; nothing was trained.",
+}
 IMAGES = ("name", "sha256", "indices_sha256", "n")
 
 
@@ -34,24 +40,30 @@ def folder(root: Path, run: str) -> Path:
     return root / "audits" / run
 
 
-def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]:
+def audit(root: Path, run: str, seeds: list[int], device: str, *, train: bool = True) -> dict[str, Any]:
     """Trains and attacks a variant anew, compares, writes and returns the verdict.
 
+    Args:
+        train: False attacks the recorded weights.
+
     Raises:
-        RedoubtError: nothing is recorded for the variant, a record was changed, or the images are not prepared.
+        RedoubtError: nothing is recorded for the variant, a record was changed, or the images are not prepared;
+            without training, weights are not here, or not the recorded ones.
     """
     started = time.time()
     study, variant = find_run(root, run)
     recorded = {s: results.read(_result(root, variant.run(s)), challenged=False) for s in seeds}
-    needed = needs(study, variant, seeds)
+    needed = needs(study, variant, seeds, starts=train)
     trained = {r.path: weights_record(root, r) for r in needed}
     dataset = images_of(root, study)
-    where = folder(root, run)
-    _clear(where)
+    where = _anew(folder(root, run))
     (where / "studies").mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "studies" / f"{study.name}.yaml", where / "studies")
     for r in needed:
-        training_of(where, r, dataset, device, mirror_of(root)).train()
+        if train:
+            training_of(where, r, dataset, device, mirror_of(root)).train()
+        else:
+            _bring(root, where, r)
     with radius.meant(study):
         for s in seeds:
             attack_run(where, study, variant.run(s), dataset, device)
@@ -62,30 +74,64 @@ def audit(root: Path, run: str, seeds: list[int], device: str) -> dict[str, Any]
     found["evaluations"] = differences.evaluations(*tidy)
     word, why = differences.verdict(found)
     report = {
-        "schema": 1, "run": run, "seeds": seeds, "verdict": word, "why": why,
+        "schema": 1, "run": run, "seeds": seeds, "verdict": word, "why": why, "trained": train,
         "margin_points": 100 * differences.MARGIN, "compared_with": _sources(root, variant, seeds, trained), **found,
         "recorded_commit": recorded[seeds[0]]["provenance"]["commit"], "provenance": provenance(started, device),
     }  # fmt: skip
     write_record(where / "audit.json", report)
     write_whole(where / "audit.md", summary(report).encode())
+    _put_in_place(where, folder(root, run))
     return report
 
 
-def _clear(where: Path) -> None:
-    """Drops an earlier audit; what an interrupted one left of a training is gone on with."""
+def _anew(place: Path) -> Path:
+    """Where an audit is made: beside the earlier one, which stays until this one is whole.
+
+    What an interrupted one left of a training is gone on with.
+    """
+    where = place.with_name(f".{place.name}.anew")
     for path in sorted(where.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
         elif path.is_file() and path.name != "resume.pt":
             path.unlink()
+    return where
 
 
-def needs(study: Study, variant: Variant, seeds: list[int]) -> list[Run]:
-    """The runs that have to be trained for these seeds of a variant, each after those that it needs."""
+def _put_in_place(made: Path, place: Path) -> None:
+    """The audit takes the place of the earlier one."""
+    earlier = place.with_name(f".{place.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if place.exists():
+        os.rename(place, earlier)
+    os.rename(made, place)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _bring(root: Path, where: Path, run: Run) -> None:
+    """Copies what is recorded of a run's weights into the audit; the hashes were compared when it was read."""
+    kept = Checkpoints(root, run)
+    files = [kept.path("best"), kept.record_file]
+    for file in files:
+        if not file.is_file():
+            raise RedoubtError("the recorded weights are not here", file=file, hint="dvc pull, or redoubt audit "
+                               f"{run.of.path}, which trains them anew")  # fmt: skip
+    to = Checkpoints(where, run).folder
+    to.mkdir(parents=True, exist_ok=True)
+    for file in [*files, *filter(Path.is_file, [kept.path("last")])]:
+        shutil.copy(file, to)
+
+
+def needs(study: Study, variant: Variant, seeds: list[int], starts: bool = True) -> list[Run]:
+    """The runs whose weights these seeds of a variant take, each after those that it needs.
+
+    Args:
+        starts: also those that a training starts from.
+    """
     found: dict[str, Run] = {}
 
     def add(run: Run) -> None:
-        if run.of.starts_from:
+        if starts and run.of.starts_from:
             _, start = _named(study, run.of.starts_from)
             add(start.run(run.seed))
         found.setdefault(run.path, run)
@@ -121,8 +167,9 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         RedoubtError: a file is not what its record says, or the two records speak of different weights.
     """
     kept, result = Checkpoints(root, run), path_of(root, run)
+    trained = training_file(root, run.of.path, run.seed)
     judged = results.read(result, challenged=False) if result.is_file() else None
-    record = kept.record() if kept.record_file.is_file() else None
+    record = read_record(trained, kept.again) if trained.is_file() else None
     hashed = (
         {f"{which}.safetensors": c["sha256"] for which, c in judged["checkpoints"].items()} if judged else {}
     )
@@ -133,13 +180,14 @@ def weights_record(root: Path, run: Run) -> dict[str, Any] | None:
         here = kept.folder / name
         if here.is_file() and sha256(here) != digest:
             raise RedoubtError("this checkpoint is not the one that its record describes", file=here,
-                               value=sha256(here), allowed=digest, hint=f"dvc pull {here}")  # fmt: skip
+                               value=sha256(here), allowed=digest,
+                               hint=f"rm -r .dvc/cache {here}; make pull")  # fmt: skip
         if hashed.get(name, digest) != digest:
             raise RedoubtError("this result is of other weights than the recorded ones", file=result,
                                key=f"checkpoints.{name}", value=hashed[name], allowed=digest,
                                hint=f"redoubt attack {run.of.path}")  # fmt: skip
     return {
-        "file": kept.record_file,
+        "file": trained,
         **{k: record[k] for k in ("files", "config", "history", "fingerprint", "provenance")},
     }
 
@@ -153,6 +201,7 @@ def compare(recorded: dict, audited: dict, trained: dict, anew: dict) -> dict[st
     return {
         "weights": [row for path in known for row in differences.weights(path, known[path], anew[path])],
         "epochs": {path: differences.epochs(known[path], anew[path]) for path in known},
+        "told": _rows(_each(pairs, _told)),
         "checks": _rows(_each(pairs, lambda r: {c["name"]: [c["value"], c["passed"]] for c in r["checks"]})),
         "differs": {
             "settings": _rows(configs + _each(pairs, _settings)),
@@ -170,6 +219,18 @@ def compare(recorded: dict, audited: dict, trained: dict, anew: dict) -> dict[st
 def _settings(record: dict[str, Any]) -> dict[str, Any]:
     faced = {e["name"]: {k: e[k] for k in JUDGED} for e in record["evaluations"]}
     return {**record["config"], "evaluation": record["fingerprint"]["config"], "attacks": faced}
+
+
+def _told(record: dict[str, Any]) -> dict[str, Any]:
+    """What else the rows say of their attacks, but how long they took; the bits are compared on their own."""
+    kept = ("info", "forward", "backward")
+    return {e["name"]: _untimed({k: e.get(k) for k in kept}) for e in record["evaluations"]}
+
+
+def _untimed(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {k: _untimed(v) for k, v in content.items() if k != "seconds"}
+    return [_untimed(v) for v in content] if isinstance(content, list) else content
 
 
 def _each(pairs: list[tuple[dict, dict]], part) -> list[tuple[dict, dict]]:
@@ -193,7 +254,7 @@ def summary(report: dict[str, Any]) -> str:
     lines = [
         f"# {report['run']}: {report['verdict']}",
         "",
-        f"{why}. Seeds: {seeds}.",
+        f"{why}. Seeds: {seeds}. {TRAINED[report['trained']]}",
         "",
     ]
     lines += [
@@ -218,6 +279,7 @@ def summary(report: dict[str, Any]) -> str:
     rows = [f"- {kind}: {r['key']}: {r['recorded']} -> {r['audited']}"
             for kind in ("settings", "data", "environment") for r in report["differs"][kind]]  # fmt: skip
     rows += [f"- code: {file}" for file in report["differs"]["code"]]
+    rows += [f"- told by the attack: {r['key']}" for r in report["told"]]
     rows += [f"- check: {r['key']}: {r['recorded']} -> {r['audited']}" for r in report["checks"]]
     commits = report["recorded_commit"], report["provenance"]["commit"]
     if all(commits) and commits[0] != commits[1]:

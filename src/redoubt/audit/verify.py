@@ -2,7 +2,8 @@
 
 bad     a file is not what was recorded: changed, cut short, or swapped. The command then exits with 1.
 stale   whole, but made with other settings or code than today's; Snakemake would make it again.
-absent  recorded and not here: `dvc pull` brings it.
+absent  recorded and not here: `dvc pull` brings it; or not there beside the finished records of its study.
+listed  recorded and not here, and its hash is all that the repository carries: it is counted, and not named.
 
 A hash shows damage and careless editing, not a forger who writes new hashes too: that takes `redoubt audit`, or the
 history of the repository.
@@ -18,15 +19,16 @@ from typing import Any
 
 from redoubt import data
 from redoubt.audit import staleness
+from redoubt.config import load_config, load_study, resolve
 from redoubt.config.load import read_yaml
 from redoubt.errors import RedoubtError
-from redoubt.records import challenges, results
-from redoubt.records.files import read_json, read_record, sha256
+from redoubt.records import challenges, crate_seal, results, shipped, trainings
+from redoubt.records.files import is_whole, read_json, read_record, sha256
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of one file: `state` is good, bad, stale or absent, and `why` says what is wrong."""
+    """What is known of one file: `state` is good, bad, stale, absent or listed, and `why` says what is wrong."""
 
     kind: str
     file: str
@@ -35,9 +37,9 @@ class Finding:
 
 
 def verify(root: Path) -> list[Finding]:
-    """Every finding, in the order ledger, images, weights, results, challenges, reports, audits."""
+    """Every finding, in the order ledger, images, weights, results, missing, trainings, challenges, reports, audits."""
     staleness.forget()
-    parts = (ledger, images, weights, judged, challenged, reports, audits)
+    parts = (ledger, images, weights, judged, missing, trained, challenged, reports, audits)
     return [finding for part in parts for finding in part(root)]
 
 
@@ -45,18 +47,22 @@ def ledger(root: Path) -> Iterator[Finding]:
     """What `dvc.lock` lists: files by their md5, folders by the md5 of their listing."""
     path = root / "dvc.lock"
     if not path.is_file():
-        yield Finding("ledger", "dvc.lock", "absent", "nothing is recorded with DVC yet: make record")
+        yield Finding("ledger", "dvc.lock", "absent", "nothing is recorded with DVC yet: redoubt ship STUDY")
         return
     try:
         stages = read_yaml(path)["stages"].values()
         outs = [(out["path"], out["md5"]) for stage in stages for out in stage.get("outs", ())]
+        if wrong := [name for name, md5 in outs if not (isinstance(name, str) and isinstance(md5, str))]:
+            raise TypeError(f"no path and md5 of {wrong[0]}")
+        told = shipped.ledger(root)
+        hashed = {*(f"data/{x}" for x in told["images"]), *(f"checkpoints/{x}" for x in told["listed"])}
     except (RedoubtError, KeyError, TypeError, AttributeError) as error:
         yield Finding("ledger", "dvc.lock", "bad", f"this is not a ledger: {error}")
         return
     for name, recorded in outs:
         here = root / name
         if not here.exists():
-            yield Finding("ledger", name, "absent", "dvc pull")
+            yield Finding("ledger", name, *(("listed",) if name in hashed else ("absent", "dvc pull")))
         elif dvc_md5(here) == recorded:
             yield Finding("ledger", name, "good")
         else:
@@ -105,16 +111,19 @@ def images(root: Path) -> Iterator[Finding]:
 
 def weights(root: Path) -> Iterator[Finding]:
     """Every training record against its own hash, its checkpoints, and today's settings and code."""
+    hashed = {f"checkpoints/{x}" for x in shipped.ledger(root)["listed"]}
     for path in sorted(root.glob("checkpoints/*/*/*/seed*/record.json")):
         name = _name(root, path)
         try:
-            record = read_record(path, "redoubt train")
+            record = trainings.read(path)
         except RedoubtError as error:
             yield Finding("weights", name, "bad", error.what)
             continue
         for file, digest in record["files"].items():
             here = path.with_name(file)
             state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
+            if state == "absent" and _name(root, here) in hashed:
+                state = "listed"
             why = {"absent": "dvc pull", "bad": f"not the file that {name} describes"}.get(state, "")
             yield Finding("weights", _name(root, here), state, why)
         place = "/".join(path.parts[-5:-1])
@@ -136,6 +145,55 @@ def judged(root: Path) -> Iterator[Finding]:
         aged = staleness.of_result(root, record)
         broken = _other_weights(root, record) + ([] if aged else _other_images(root, record))
         yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
+
+
+def missing(root: Path) -> Iterator[Finding]:
+    """The records that a study of config.yaml asks for and that are not there, where others of it are."""
+    unfinished = shipped.ledger(root)
+    for name, depth in _chosen(root).items():
+        try:
+            variants = resolve(load_study(root / "studies" / f"{name}.yaml"))
+        except RedoubtError as error:
+            yield Finding("results", f"studies/{name}.yaml", "bad", error.what)
+            continue
+        runs = {f"{v.path}/seed{s}": v for v in variants for s in v.seeds}
+        left_out = {f"{name}/{run}" for run in shipped.missing(unfinished, name)}
+        kinds = [("results", "results/{}.json", "redoubt attack")]
+        if depth == "scratch":
+            kinds.append(("weights", "checkpoints/{}/record.json", "dvc pull, or redoubt train"))
+        for kind, file, again in kinds:
+            here = {run for run in runs if (root / file.format(run)).is_file()}
+            for run in sorted(runs.keys() - here - left_out) if here else ():
+                why = f"missing beside {len(here)} finished ones: {again} {runs[run].path}"
+                yield Finding(kind, file.format(run), "absent", why)
+
+
+def _chosen(root: Path) -> dict[str, str]:
+    """Study of config.yaml: how deep it is re-run."""
+    try:
+        return {name: s.start_from for name, s in load_config(root / "config.yaml").studies.items()}
+    except RedoubtError:  # every other command says so
+        return {}
+
+
+def trained(root: Path) -> Iterator[Finding]:
+    """Every training record beside results: its own hash, its place, and whether it is of the result's weights."""
+    for path in sorted(root.glob("results/*/*/*/training/seed*.json")):
+        name, result = _name(root, path), path.parents[1] / path.name
+        try:
+            record = read_record(path, f"redoubt ship {path.parts[-5]}")
+            used = results.read(result, challenged=False)["checkpoints"]
+        except RedoubtError as error:
+            yield Finding("trainings", _name(root, Path(error.file or path)), "bad", error.what)
+            continue
+        if _run(record) != "/".join((*path.parts[-5:-2], path.stem)):
+            yield Finding("trainings", name, "bad", f"lies beside another run: it is of {_run(record)}")
+        elif any(record["files"].get(f"{w}.safetensors") != c["sha256"] for w, c in used.items()):
+            yield Finding(
+                "trainings", name, "stale", "the result beside it is of other weights: redoubt ship"
+            )
+        else:
+            yield _aged("trainings", name, staleness.of_training(root, record))
 
 
 def challenged(root: Path) -> Iterator[Finding]:
@@ -188,25 +246,55 @@ def _other_images(root: Path, record: dict[str, Any]) -> list[str]:
 
 
 def reports(root: Path) -> Iterator[Finding]:
-    """The tables and figures that the two lists name."""
+    """The tables and figures that the two lists name, then every other file that the pages came with."""
+    known: set[str] = set()
     for listing, key, place in (("all_tables", "tables", "table"), ("all_figures", "figures", "figure")):
         path = root / "reports" / listing
         if not path.is_file():
             continue
         try:
-            entries = read_json(path, f"snakemake reports/{listing}")[key]
-            listed = {f"{e[place]}.{kind}": h for e in entries for kind, h in e["sha256"].items()}
+            content = read_json(path, f"snakemake reports/{listing}")
+            if "sha256" in content and not is_whole(path.read_bytes()):
+                raise RedoubtError("it does not match its own hash")
+            listed = {f"{e[place]}.{kind}": h for e in content[key] for kind, h in e["sha256"].items()}
         except (RedoubtError, KeyError, TypeError, AttributeError) as error:
             yield Finding("reports", _name(root, path), "bad", f"this is not a list of {key}: {error}")
             continue
         for name, digest in listed.items():
             here = root / "reports" / key / name
+            known.add(f"{key}/{name}")
             state = "absent" if not here.is_file() else "good" if sha256(here) == digest else "bad"
             why = {
                 "absent": f"snakemake reports/{listing}",
                 "bad": f"not the file that reports/{listing} lists",
             }
             yield Finding("reports", _name(root, here), state, why.get(state, ""))
+    yield from _pages(root, known)
+
+
+def _pages(root: Path, known: set[str]) -> Iterator[Finding]:
+    """What the description of the folder lists: pages, their copies of records, notebooks, claims and lists."""
+    path, again = root / "reports" / crate_seal.NAME, "snakemake reports/index.html"
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if not crate_seal.is_whole(content):
+        yield Finding("reports", _name(root, path), "bad", "it does not match its own hash")
+        return
+    yield Finding("reports", _name(root, path), "good")
+    for name, digest in crate_seal.files(content).items():
+        here = root / "reports" / name
+        if name in known:
+            continue
+        if not here.is_file():
+            yield Finding("reports", _name(root, here), "absent", again)
+        elif sha256(here) == digest:
+            yield Finding("reports", _name(root, here), "good")
+        elif is_whole(here.read_bytes()):  # a list that carries its own hash was made since
+            yield Finding("reports", _name(root, here), "stale", f"the pages are of an earlier one: {again}")
+        else:
+            why = f"not the file that {crate_seal.NAME} lists; where it was made anew: {again}"
+            yield Finding("reports", _name(root, here), "bad", why)
 
 
 def audits(root: Path) -> Iterator[Finding]:
@@ -234,9 +322,11 @@ def _aged(kind: str, name: str, aged: list[str]) -> Finding:
 
 def summary(findings: list[Finding]) -> str:
     """What is not good, a line each, and how many files of each kind are in which state."""
-    lines = [f"{f.state:7}{f.file}: {f.why}" for f in findings if f.state != "good"]
+    lines = [f"{f.state:7}{f.file}: {f.why}" for f in findings if f.state not in ("good", "listed")]
     counts = Counter((f.kind, f.state) for f in findings)
     for kind in dict.fromkeys(f.kind for f in findings):
-        states = [f"{counts[kind, s]} {s}" for s in ("good", "stale", "absent", "bad") if counts[kind, s]]
+        states = [
+            f"{counts[kind, s]} {s}" for s in ("good", "stale", "absent", "listed", "bad") if counts[kind, s]
+        ]
         lines.append(f"{kind}: {', '.join(states)}")
     return "\n".join(lines or ["nothing is recorded here yet"])

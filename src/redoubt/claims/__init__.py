@@ -25,8 +25,9 @@ comparisons, `directions.RULE` makes one verdict. A number is
 judged only where data set, architecture, threat, attack and its steps agree; elsewhere it is `not comparable`.
 
 reports/claims.json is a list, worst verdict first, of
-    paper (arXiv number), title, file (of the claim), headline (whether it stands for the paper in one sentence), id, claim, kind (`direction`, `number` or `context`), by (`paper`,
-    or `ours` for a control that no paper claims), status, source, note, test (as in the file),
+    paper (arXiv number), title, file (of the claim), headline (whether it stands for the paper in one sentence), id,
+    claim, kind (`direction`, `number` or `context`), by (`paper`, or `ours` for a control that no paper claims),
+    status, source, note, test (as in the file),
     paper_value (as printed), says (the paper's numbers behind a direction), protocol (the paper's: data set,
     architecture, metric, table), study (or null),
     ours, interval: of one comparison its number and [low, high], in `unit`; of several one text with all, and null;

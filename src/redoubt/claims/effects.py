@@ -13,7 +13,7 @@ from redoubt.claims.directions import rounded
 from redoubt.claims.fidelity import Deviation, Effect, Method, load, load_all
 from redoubt.errors import RedoubtError
 from redoubt.records.files import write_whole
-from redoubt.records.results import common
+from redoubt.records.results import alike, common
 from redoubt.statistics.intervals import paired_difference
 
 STANDS = re.compile(r"\beffect: *(?:null|\[\{.*\}\])")
@@ -22,6 +22,8 @@ ATTACK = "worst"
 
 def measure(deviation: Deviation, tidy: pd.DataFrame) -> list[Effect]:
     """Each variant's accuracy minus that of what it is held against, image by image over the seeds that both have.
+
+    Worst cases are over the main attacks that both faced, where these are more than natural images.
 
     Args:
         tidy: `results.frame`. For each variant the study with the most common seeds counts, the deviation's own first.
@@ -59,9 +61,10 @@ def write(folder: Path, tidy: pd.DataFrame) -> list[str]:
 
 
 def _on(study: str, variant: str, against: str, tidy: pd.DataFrame) -> Effect | None:
-    rows = tidy[(tidy["study"] == study) & (tidy["name"] == ATTACK)]
-    side = lambda run: rows[rows["defense"] + "/" + rows["variant"] == run]
-    both = common(side(variant), side(against))
+    rows = tidy[tidy["study"] == study]
+    sides = [rows[rows["defense"] + "/" + rows["variant"] == run] for run in (variant, against)]
+    worst = [side[side["name"] == ATTACK] for side in sides]
+    both = common(*(alike(*sides) or worst))  # a variant may face fewer attacks than the main one
     if both is None:
         return None
     x, y = both

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from redoubt.evaluation import check_table
-from redoubt.records import results
-from redoubt.records.files import read_record
+from redoubt.records import results, trainings
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Evidence:
     @cached_property
     def trainings(self) -> dict[tuple[str, str], dict[int, dict[str, Any]]]:
         """(study, run) -> seed -> training record."""
-        return _by_run({path: read_record(path, "redoubt train") for path in self.training_files})
+        return _by_run({path: trainings.read(path) for path in self.training_files})
 
     @cached_property
     def _failed(self) -> dict[tuple[str, str], list[str]]:
@@ -86,7 +85,9 @@ class Evidence:
         if all(whole[row["run"], row["seed"]] == row["attack"] for row in rows):
             return None
         x, y = ({int(r["seed"]): r["correct"] for r in side.to_dict("records")} for side in found)
-        over = dict.fromkeys(n for row in rows for n in row["attack"].removeprefix("minimum over ").split(", "))
+        over = dict.fromkeys(
+            n for row in rows for n in row["attack"].removeprefix("minimum over ").split(", ")
+        )
         return x, y, list(over)
 
     def worst_of(self, study: str, run: str) -> str:

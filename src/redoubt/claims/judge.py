@@ -58,7 +58,9 @@ def _beside(there: dict[str, str], row: dict[str, Any], evidence: Evidence) -> l
     """The paper's protocol beside that of the runs that judge a claim, one entry a line of it."""
     here: dict[str, str] = {}
     if row["study"]:
-        runs = dict.fromkeys("/".join(file.split("/")[-3:-1]) for file in row["evidence"] if "results/" in file)
+        runs = dict.fromkeys(
+            "/".join(file.split("/")[-3:-1]) for file in row["evidence"] if "results/" in file
+        )
         held = {run: evidence.records.get((row["study"], run), {}) for run in runs}
         here = numbers.here({run: records for run, records in held.items() if records}, row["comparisons"])
     return [{"what": k, "paper": there.get(k), "here": here.get(k)} for k in PROTOCOL]
@@ -101,7 +103,9 @@ def _counted(outcomes: list[str]) -> str:
     words = {HOLDS: "hold", FAILS: "fail", OPEN: "not told apart"}
     of = [f"{n} {word}" for outcome, word in words.items() if (n := outcomes.count(outcome))]
     if len(outcomes) == 1:
-        return {HOLDS: "the comparison holds", FAILS: "the comparison fails", OPEN: "not told apart"}[outcomes[0]]
+        return {HOLDS: "the comparison holds", FAILS: "the comparison fails", OPEN: "not told apart"}[
+            outcomes[0]
+        ]
     decided = "; one failure is enough" if outcomes.count(FAILS) and outcomes.count(HOLDS) else ""
     return f"of {len(outcomes)} comparisons {', '.join(of)}{decided}"
 

@@ -30,11 +30,19 @@ def protocol(claim: Claim) -> dict[str, Any]:
 
 def told(claim: Claim, protocol: dict[str, str]) -> dict[str, str]:
     """What is known of the paper's protocol, by the words of `schema.PROTOCOL`: the claim's own before the file's."""
-    own: dict[str, Any] = {"data set": claim.dataset, "architecture": claim.architecture, "attack": claim.metric}
+    own: dict[str, Any] = {
+        "data set": claim.dataset,
+        "architecture": claim.architecture,
+        "attack": claim.metric,
+    }
     if claim.number:
         n = claim.number
         steps = ", ".join(f"{k} {v}" for k, v in n.params.items())
-        own |= {"attack": f"{n.attack} {steps}".strip(), "radius": f"{n.norm} {n.eps:.4g}", "images": n.images}
+        own |= {
+            "attack": f"{n.attack} {steps}".strip(),
+            "radius": f"{n.norm} {n.eps:.4g}",
+            "images": n.images,
+        }
     return protocol | {k: str(v) for k, v in own.items() if v is not None}
 
 

@@ -4,7 +4,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from redoubt.claims.schema import VERDICTS, Paper, load_all
+from redoubt.claims.schema import VERDICTS, WAITING, Paper, check_names, load_all
+from redoubt.config import names
 from redoubt.config.fingerprints import code_fingerprint
 from redoubt.errors import RedoubtError, nearest
 from redoubt.records.files import digest, sha256, write_json
@@ -23,7 +24,7 @@ def build(
         RedoubtError: a broken claims file or record.
     """
     papers = load_all(folder)
-    judge = lambda: _judged(papers, results, records)
+    judge = lambda: _judged(folder, papers, results, records)
     read = [*results, *records]
     if kept is None or not all(path.is_file() for path in read):
         return judge()
@@ -40,10 +41,16 @@ def build(
     return rows
 
 
-def _judged(papers: dict[Path, Paper], results: list[Path], records: list[Path]) -> list[dict[str, Any]]:
+def _judged(
+    folder: Path, papers: dict[Path, Paper], results: list[Path], records: list[Path]
+) -> list[dict[str, Any]]:
     from redoubt.claims.evidence import Evidence  # tables and statistics, which kept rows do not need
     from redoubt.claims.judge import judge
 
+    known = names.runs(folder.parent)  # a run that no study has is misspelled, not "not run"
+    runs = ["/".join(run.split("/")[1:]) for run in known]
+    for path, paper in papers.items():
+        check_names(path, paper, runs)
     evidence = Evidence(tuple(results), tuple(records))
     rows = []
     for path, paper in papers.items():
@@ -61,9 +68,14 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
 
 def recorded(root: Path) -> tuple[list[Path], list[Path]]:
     """Every result and training record that lies in a project, of whatever study."""
-    return sorted(root.glob("results/*/*/*/seed*.json")), sorted(
-        root.glob("checkpoints/*/*/*/seed*/record.json")
+    made, shipped = (
+        root.glob("checkpoints/*/*/*/seed*/record.json"),
+        root.glob("results/*/*/*/training/seed*.json"),
     )
+    trained = {tuple(p.parts[-5:-1]): p for p in made}
+    for path in shipped:
+        trained.setdefault((*path.parts[-5:-2], path.stem), path)
+    return sorted(root.glob("results/*/*/*/seed*.json")), [trained[run] for run in sorted(trained)]
 
 
 def of_paper(rows: list[dict[str, Any]], paper: str | None, folder: Path) -> list[dict[str, Any]]:
@@ -96,10 +108,32 @@ def terminal(rows: list[dict[str, Any]]):
     return shown
 
 
+def judged(rows: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The claims that runs here decided, a claim that several studies test once for each."""
+    return [r for r in rows or [] if r.get("kind") != "context" and r.get("verdict") not in WAITING]
+
+
+def waiting(rows: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The claims that a run could test, but none here does, or not under the paper's protocol."""
+    return [r for r in rows or [] if r.get("kind") != "context" and r.get("verdict") in WAITING]
+
+
 def counts(rows: list[dict[str, Any]]) -> str:
-    """How many rows have each verdict, in one line."""
+    """How many claims of the papers and controls of ours have each verdict, and how many wait, in one line."""
+    found = judged(rows)
+    ours = [r for r in found if r["by"] == "ours"]
+    parts = [
+        f"judged: {_verdicts([r for r in found if r not in ours])}",
+        f"controls of ours: {_verdicts(ours)}",
+        f"waiting: {_verdicts(waiting(rows))}",
+        f"numbers for context: {sum(r['kind'] == 'context' for r in rows)}",
+    ]
+    return "; ".join(parts)
+
+
+def _verdicts(rows: list[dict[str, Any]]) -> str:
     found = [(v, sum(row["verdict"] == v for row in rows)) for v in VERDICTS]
-    return ", ".join(f"{n} {v}" for v, n in found if n) or "no claim"
+    return ", ".join(f"{n} {v}" for v, n in found if n) or "none"
 
 
 def ours(row: dict[str, Any]) -> str:

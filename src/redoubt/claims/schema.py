@@ -22,6 +22,7 @@ VERDICTS = (
     "direction holds",
     "reproduced",
 )  # worst first
+WAITING = ("not run", "not comparable")  # verdicts that no run here gave
 OURS = ("ours", "control")  # statuses of what this replication asks, and no paper claims
 # What a paper may say of how it got its main numbers, beside what is done here.
 PROTOCOL = ("data set", "image size", "architecture", "radius", "attack", "seeds", "images", "epochs")
@@ -118,9 +119,12 @@ class Paper(Strict):
     paper: str = Field(min_length=1, description="arXiv number")
     title: str = Field(min_length=1, description="of the paper")
     protocol: dict[Literal[PROTOCOL], str] = Field(  # type: ignore[valid-type]
-        default_factory=dict, description="of its main numbers, each with its source; what no source tells is left out"
+        default_factory=dict,
+        description="of its main numbers, each with its source; what no source tells is left out",
     )
-    headline: str | None = Field(None, description="id of the claim that stands for the paper in one sentence")
+    headline: str | None = Field(
+        None, description="id of the claim that stands for the paper in one sentence"
+    )
     claims: tuple[Claim, ...] = Field(description="every claim")
 
 
@@ -137,7 +141,8 @@ def load(path: Path) -> Paper:
     for i, item in enumerate(content["claims"]):
         item = item if isinstance(item, dict) else {}
         name = str(item.get("id", i))
-        for j, one in enumerate(item.get("judge") or ()):
+        judged = item.get("judge") or ()
+        for j, one in enumerate(judged if isinstance(judged, list) else ()):
             parse(Comparison, one, path, f"claims.{name}.judge.{j}")
         if item.get("number"):
             parse(Number, item["number"], path, f"claims.{name}.number")
@@ -178,12 +183,12 @@ def _runs(claim: Claim) -> list[tuple[str, str]]:
     return found
 
 
-def check_names(path: Path, paper: Paper, runs: list[str], attacks: list[str]) -> None:
+def check_names(path: Path, paper: Paper, runs: list[str], attacks: list[str] | None = None) -> None:
     """Refuses a variant or an attack that no study has, where the studies hold its defense.
 
     Args:
         runs: defense/variant of every study.
-        attacks: names of the attacks of every study.
+        attacks: names of the attacks of every study; None checks the runs alone.
     """
     held = {run.split("/")[0] for run in runs}
     for claim in paper.claims:
@@ -191,7 +196,11 @@ def check_names(path: Path, paper: Paper, runs: list[str], attacks: list[str]) -
             if run.split("/")[0] in held:
                 _one_of(run, runs, "run of any study", path, key)
         for j, c in enumerate(claim.judge or ()):
-            if c.attack and {c.left.split("/")[0], (c.right or c.left).split("/")[0]} <= held:
+            if (
+                attacks is not None
+                and c.attack
+                and {c.left.split("/")[0], (c.right or c.left).split("/")[0]} <= held
+            ):
                 name = re.sub(r"_every\d+$", "", c.attack)
                 known = ["clean", "worst", *attacks]
                 _one_of(name, known, "attack of any study", path, f"claims.{claim.id}.judge.{j}.attack")

@@ -7,9 +7,9 @@ import pandas as pd
 from redoubt.claims.report import interval, ours
 
 CAPTION = (
-    "Every claim of the papers, worst verdict first. A direction is a difference in points of accuracy (or the unit "
-    "given) with its 95 % bootstrap interval over images and seeds; a number is in percent. Numbers are judged only "
-    "where data set, architecture, threat and attack agree."
+    "Every claim of the papers and every control of ours, worst verdict first. A direction is a difference in points "
+    "of accuracy (or the unit given) with its 95 % bootstrap interval over images and seeds; a number is in percent. "
+    "Numbers are judged only where data set, architecture, threat and attack agree."
 )
 
 
@@ -20,7 +20,10 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
             "paper": row["paper"],
             "id": row["id"],
             "claim": row["claim"],
-            "paper's value": "" if row["paper_value"] is None else f"{row['paper_value']:g}",
+            "asked by": row["by"],
+            "status": row["status"],
+            "source": row["source"],
+            "paper's value": (row["says"] or "") if row["paper_value"] is None else f"{row['paper_value']:g}",
             "paper's protocol": ", ".join(f"{k}: {v}" for k, v in row["protocol"].items()),
             "study": row["study"] or "",
             "ours": ours(row),

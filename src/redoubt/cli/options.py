@@ -25,13 +25,14 @@ def offer(words: str):
 
 Root = Annotated[Path, typer.Option(help="folder with config.yaml, studies, data, checkpoints, results")]
 Threads = Annotated[int, typer.Option(min=1, help="torch threads of this process")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda", envvar="REDOUBT_DEVICE")]
 RunPath = Annotated[
     str, typer.Argument(help="STUDY/DEFENSE/VARIANT, e.g. digits/pgd_at/main", autocompletion=offer("run"))
 ]
 StudyName = Annotated[
     str, typer.Argument(help="the study whose images are prepared", autocompletion=offer("study"))
 ]
+Again = Annotated[bool, typer.Option("--again", help="make anew what is finished too")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed; may be given again")]
 
 
@@ -56,11 +57,32 @@ def device_of(name: str, threads: int) -> str:
     torch.backends.cudnn.benchmark = False
     # Full float32: with TF32, which torch allows by default in convolutions, a success may not be one.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    if name != "cpu":
+        _take_a_card()
     if name == "auto":
+        if not torch.cuda.is_available() and (granted := _granted()):
+            raise RedoubtError(
+                "Slurm gave this job a GPU that torch cannot use", key=granted, value=os.environ[granted],
+                hint="install a torch that is built for CUDA and its driver, or ask for the CPU: --device cpu, "
+                "or REDOUBT_DEVICE=cpu for every job",
+            )  # fmt: skip
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise RedoubtError("this machine has no usable GPU", key="--device", value=name, allowed="auto, cpu")
     return name
+
+
+def _granted() -> str | None:
+    """The variable in which Slurm says which GPU this job has; None where it has none."""
+    return next((key for key in ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS") if os.environ.get(key)), None)
+
+
+def _take_a_card() -> None:
+    """Takes one of the cards that the scheduler of this machine named, until this process ends."""
+    from redoubt.workflow.locks import first_free
+
+    if cards := os.environ.get("REDOUBT_GPUS"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = first_free(cards.split(","))
 
 
 def terminal():

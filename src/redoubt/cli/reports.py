@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from redoubt.cli.options import Root, terminal
+from redoubt.errors import RedoubtError
 
 app = typer.Typer()
 FIDELITY = Path("docs/fidelity")
@@ -30,7 +31,7 @@ def tables(
 def claims(
     results: Annotated[list[Path] | None, typer.Argument(help="default: every result record here")] = None,
     records: Annotated[list[Path] | None, typer.Option("--record", help="training records")] = None,
-    folder: Annotated[Path, typer.Option(help="folder of the claims files")] = Path("claims"),
+    folder: Annotated[Path | None, typer.Option(help="folder of the claims files; default: claims")] = None,
     out: Annotated[Path, typer.Option(help="the judged claims")] = Path("reports/claims.json"),
     paper: Annotated[str | None, typer.Option(help="print only the claims of this file, e.g. uiat")] = None,
 ) -> None:
@@ -38,6 +39,9 @@ def claims(
     from redoubt.claims import report
     from redoubt.records.kept import Kept
 
+    if folder and not folder.is_dir():
+        raise RedoubtError("there is no such folder of claims", key="--folder", value=str(folder))
+    folder = folder or Path("claims")
     if not results:
         results, records = report.recorded(Path())
     rows = report.build(folder, results, records or [], Kept(Path(".cache/claims.json")))
@@ -78,11 +82,11 @@ def exhibits(
     root: Root = Path(),
 ) -> None:
     """List every table and figure of the papers: made by which study, or why not."""
-    from redoubt.records.files import write_json
+    from redoubt.records.files import write_record
     from redoubt.reports import exhibits as x
     from redoubt.workflow.snakefile import Dag
 
-    write_json(listing, x.listing(Dag(root).held))
+    write_record(listing, x.listing(Dag(root).held))
 
 
 @app.command()
@@ -120,3 +124,33 @@ def schema(root: Root = Path()) -> None:
     documentation.write(root)
     shown = x.held(load_study(root / "studies" / "digits.yaml"), "scratch")
     write_whole(root / "docs" / "exhibits.md", x.page(shown).encode())
+
+
+@app.command()
+def evidence(
+    root: Root = Path(),
+    claims: Annotated[Path, typer.Option(help="folder of the claims files")] = Path("claims"),
+) -> None:
+    """Write reports/README.md and reports/evidence from the records that the repository carries."""
+    from redoubt.reports import carried
+
+    for path in carried.write(root, claims, root / "reports"):
+        print(path)
+
+
+@app.command()
+def recorded(root: Root = Path()) -> None:
+    """Print a config.yaml of every study that the repository carries, each from its results: nothing is trained."""
+    import json
+
+    from redoubt.errors import RedoubtError
+    from redoubt.records.shipped import LEDGER, ledger
+
+    studies = list(ledger(root)["studies"])
+    if not studies:
+        raise RedoubtError("no study is recorded", file=root / LEDGER, hint="redoubt ship STUDY")
+    print(
+        json.dumps(
+            {"studies": {name: {"start_from": "results"} for name in studies}, "mirror": None}, indent=1
+        )
+    )

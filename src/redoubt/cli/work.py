@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from redoubt.cli.options import Device, Root, RunPath, Seeds, StudyName, Threads, device_of, seeds_of
+from redoubt.cli.options import Again, Device, Root, RunPath, Seeds, StudyName, Threads, device_of, seeds_of
 
 app = typer.Typer()
 
@@ -20,29 +20,36 @@ def prepare(
     from redoubt import data
     from redoubt.config import load_config, load_study
     from redoubt.config.load import study_file
+    from redoubt.workflow import locks
 
     spec = load_study(study_file(root, study)).data
     source = mirror or load_config(root / "config.yaml").mirror
-    data.prepare(
-        spec.name,
-        root / "data" / study,
-        mirror=source,
-        validation=spec.validation,
-        test=spec.test,
-        train=spec.train,
-        image_size=spec.image_size,
-    )
+    with locks.held(root, f"prepare/{study}"):
+        data.prepare(
+            spec.name,
+            root / "data" / study,
+            mirror=source,
+            validation=spec.validation,
+            test=spec.test,
+            train=spec.train,
+            image_size=spec.image_size,
+        )
 
 
 @app.command()
 def train(
-    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+    run: RunPath,
+    root: Root = Path(),
+    threads: Threads = 1,
+    device: Device = "auto",
+    seed: Seeds = None,
+    again: Again = False,
 ) -> None:
-    """Train every seed of a variant: best and last weights and a record each."""
+    """Train every seed of a variant: best and last weights and a record each; what is finished is left as it is."""
     from redoubt.config import find_run
     from redoubt.config.images import images_of
     from redoubt.config.load import mirror_of
-    from redoubt.training.adoption import training_of
+    from redoubt.workflow import locks, units
     from redoubt.workflow.rehearsal import rehearse
 
     where = device_of(device, threads)
@@ -51,24 +58,31 @@ def train(
     seeds = seeds_of(variant, seed)
     rehearse(root, study, variant)
     for s in seeds:
-        training_of(root, variant.run(s), dataset, where, mirror_of(root)).train()
+        with locks.of_all(root, units.training(variant.run(s))):
+            units.train(root, variant.run(s), dataset, where, mirror_of(root), again=again)
 
 
 @app.command()
 def attack(
-    run: RunPath, root: Root = Path(), threads: Threads = 1, device: Device = "auto", seed: Seeds = None
+    run: RunPath,
+    root: Root = Path(),
+    threads: Threads = 1,
+    device: Device = "auto",
+    seed: Seeds = None,
+    again: Again = False,
 ) -> None:
-    """Attack every seed of a variant with its study's suite: one result record each."""
+    """Attack every seed of a variant with its study's suite: one result record each, unless it is there."""
     from redoubt.config import find_run, radius
     from redoubt.config.images import images_of
-    from redoubt.evaluation.evaluator import attack_run
+    from redoubt.workflow import locks, units
 
     where = device_of(device, threads)
     study, variant = find_run(root, run)
     dataset = images_of(root, study)
     with radius.meant(study):
         for s in seeds_of(variant, seed):
-            attack_run(root, study, variant.run(s), dataset, where)
+            with locks.held(root, units.attack(variant.run(s))):
+                units.evaluate(root, study, variant.run(s), dataset, where, again=again)
 
 
 @app.command()
@@ -98,9 +112,10 @@ def pack(
     weights: Annotated[bool, typer.Option(help="checkpoints and resume files too")] = False,
 ) -> None:
     """What of a study has to travel, in parts below 60 MiB with their hashes."""
-    from redoubt.workflow import archive
+    from redoubt.workflow import archive, locks
 
-    print(archive.pack(root, study, out, weights=weights))
+    with locks.held(root, f"pack/{study}"):
+        print(archive.pack(root, study, out, weights=weights))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from redoubt import attacks, data
 from redoubt.config.schema import AttackSpec, Study
 from redoubt.errors import RedoubtError, nearest
 
-WORDS = {
+WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "autoattack": {"version": ("standard", "plus", "rand"), "backend": ("redoubt", "pyautoattack")},
     "feature_space": {
         "loss": ("ce", "margin", "toward", "none"), "reference": ("natural", "own"),

@@ -30,7 +30,8 @@ def other_settings(study: Study, record: dict[str, Any]) -> list[tuple[str, Any,
     """(key, what the study asks for, what the images are) of every setting of the data that differs."""
     asked = study.data.model_dump()
     size = asked["image_size"] or data.describe(study.data.name).image_size
-    held = {"name": record["name"], "image_size": record["info"]["image_size"], **record["request"]}
+    request = record["request"] if isinstance(record["request"], dict) else {}
+    held = {"name": record["name"], "image_size": record["info"]["image_size"], **request}
     return [
         (key, value, held.get(key))
         for key, value in {**asked, "image_size": size}.items()

@@ -14,7 +14,7 @@ from redoubt.config.sweeps import spelled_out
 from redoubt.errors import RedoubtError, nearest
 
 # The minimum over attacks, the natural images, and what is right in each of several draws.
-RESERVED = r"worst|clean|clean_(best|last)|.*_every\d+"
+RESERVED = r"worst.*|clean|clean_(best|last)|.*_every\d+"
 
 
 def load_study(path: Path) -> Study:

@@ -11,6 +11,7 @@ Missing images have all-zero pixels there; they are left out, and the record say
 import hashlib
 import json
 import os
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +23,16 @@ from redoubt.data.original import Original, part
 from redoubt.errors import RedoubtError
 
 ROW = 100  # images side by side in a mosaic
+# Copies that were compared with the maker's files: sha256 of the decoded images and of the labels (int64), train and
+# test each. Of any other mirror, only its own files say what it holds.
+KNOWN = {
+    (
+        "1f979a7ba7e4d9e1170ee2abcf76d8e4edff5ce295daa36f0d3a6b995a0c7466",
+        "f87a94efc34585efafa20beb70223558ad6f1fddad143dd20659b29ac6498a73",
+        "f5cfe00b0f00968c0cc5ff3b1d2de51b10e33efa277c2986f4e0fa63e58c9f4f",
+        "cbb7365de8ed11f05cc4c3a1e7f78144127c5e851efd83762fb18202461230bb",
+    )
+}
 SUMS = "SHA256SUMS"
 
 
@@ -48,8 +59,7 @@ def read(files: Files, folder: Path) -> Original:
     """
     _check_sums(files, folder)
     size = describe(files.name).image_size
-    decoded = json.loads((folder / "decoded.json").read_text())
-    labels = dict(np.load(folder / "labels.npz"))
+    decoded, labels = _told(files, folder)
     parts, missing, total = {}, {}, 0
     for name in ("train", "test"):
         images, y = _decode(folder, name, size), labels[f"{name}_y"]
@@ -62,14 +72,44 @@ def read(files: Files, folder: Path) -> Original:
             raise _damaged(files, folder / "labels.npz", f"an empty {name} image is not listed as missing")
         parts[name] = part(images[kept], y[kept], kept)
         missing[name], total = len(y) - len(kept), total + len(y)
-    return Original(parts, copy=_copy(total, missing, len(parts["test"].labels)))
+    of = (*(decoded[f"{k}_x"] for k in parts), *(_hashed(labels[f"{k}_y"]) for k in parts))
+    return Original(parts, copy=_copy(total, missing, len(parts["test"].labels), of in KNOWN))
 
 
-def _copy(total: int, missing: dict[str, int], n_test: int) -> str | None:
-    """What a table says under a number measured on this copy; None where no image is missing."""
+def _hashed(labels: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(labels, "<i8").data).hexdigest()
+
+
+def _told(files: Files, folder: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """The hashes of decoded.json and the arrays of labels.npz, whole numbers in one dimension each."""
+    try:
+        decoded = json.loads((folder / "decoded.json").read_text())
+        decoded = {f"{k}_x": str(decoded[f"{k}_x"]) for k in ("train", "test")}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(files, folder / "decoded.json", f"it does not name both parts ({error!r})") from error
+    classes = describe(files.name).num_classes
+    path, labels = folder / "labels.npz", {}
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            for name in (f"{k}_{what}" for k in ("train", "test") for what in ("y", "missing")):
+                labels[name] = held[name]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(files, path, f"it does not hold the labels ({error!r})") from error
+    for name, held in labels.items():
+        most = classes if name.endswith("_y") else len(labels[name.replace("missing", "y")])
+        whole = held.ndim == 1 and (held.dtype.kind in "iu" or not len(held))
+        if not whole or (len(held) and not 0 <= int(held.min()) <= int(held.max()) < most):
+            raise _damaged(files, path, f"{name} are no whole numbers from 0 to {most - 1}")
+    return decoded, {name: held.astype(np.int64) for name, held in labels.items()}
+
+
+def _copy(total: int, missing: dict[str, int], n_test: int, known: bool) -> str | None:
+    """What a table says under a number measured on this copy; None where it is the maker's, and no image is missing."""
+    exact = total - sum(missing.values())
+    if not known:
+        return f"{exact:,} images on the word of a mirror alone: not compared with the maker's; n={n_test:,} test"
     if not any(missing.values()):
         return None
-    exact = total - sum(missing.values())
     return (
         f"{exact:,} of {total:,} images exact ({missing['train']} train and {missing['test']} test images "
         f"missing and left out); n={n_test:,} test"
@@ -91,11 +131,19 @@ def _check_sums(files: Files, folder: Path) -> None:
 
 def _decode(folder: Path, name: str, size: int) -> np.ndarray:
     """(N, size, size, 3) uint8 of all mosaics of one part, decoded in threads (outside Python's lock)."""
-    paths = sorted(folder.glob(f"{name}_*.webp"), key=lambda p: int(p.stem.rsplit("_", 1)[1]))
+    from PIL import Image
+
+    numbered = [p for p in folder.glob(f"{name}_*.webp") if p.stem.rsplit("_", 1)[1].isdecimal()]
+    paths = sorted(numbered, key=lambda p: int(p.stem.rsplit("_", 1)[1]))
     if not paths:
         raise RedoubtError("the mirror holds no images of one part", file=folder / f"{name}_0.webp")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(lambda path: _tiles(path, size), paths)))
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.concatenate(list(pool.map(lambda path: _tiles(path, size), paths)))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise RedoubtError(
+            f"a mosaic of this mirror cannot be read: {error}", file=paths[0].parent
+        ) from error
 
 
 def _tiles(path: Path, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from redoubt.data import splits
 from redoubt.data.catalogue import Info, describe
-from redoubt.data.writing import RECORD, SCHEMA, content_hash, files_of
+from redoubt.data.writing import FIELDS, RECORD, SCHEMA, content_hash, files_of, record_hash
 from redoubt.errors import RedoubtError, nearest
 
 if TYPE_CHECKING:
@@ -82,17 +82,16 @@ class Dataset:
             raise RedoubtError(
                 "unknown split", value=name, allowed=splits.NAMES, nearest=nearest(name, splits.NAMES)
             )
-        summary = self.record["splits"][name]
+        try:
+            summary = self.record["splits"][name]
+            n, part, hashed = int(summary["n"]), str(summary["from"]), str(summary["indices_sha256"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _broken(self.folder / RECORD, "is not the record of a prepared data set") from error
         images, labels, indices = (self._array(filename) for filename in files_of(name))
         size = (self.info.in_channels, self.info.image_size, self.info.image_size)
-        n = summary["n"]
-        if (
-            images.shape != (n, *size)
-            or len(labels) != n
-            or splits.digest(indices) != summary["indices_sha256"]
-        ):
+        if images.shape != (n, *size) or len(labels) != n or splits.digest(indices) != hashed:
             raise _broken(self.folder / files_of(name)[0], "does not hold the recorded split")
-        return Split(name, images, labels, indices, summary["from"], summary["indices_sha256"])
+        return Split(name, images, labels, indices, part, hashed)
 
     def _array(self, filename: str) -> np.ndarray:
         path = self.folder / filename
@@ -116,6 +115,13 @@ def load(folder: str | os.PathLike, verify: bool = True) -> Dataset:
     """
     folder = Path(folder).expanduser()
     record = _record(folder / RECORD)
+    try:
+        return _opened(folder, record, verify)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _broken(folder / RECORD, f"is not the record of a prepared data set ({error!r})") from error
+
+
+def _opened(folder: Path, record: dict, verify: bool) -> Dataset:
     for filename, written in record["files"].items():
         path = folder / filename
         if not path.is_file():
@@ -139,7 +145,11 @@ def _record(path: Path) -> dict:
         record = json.loads(path.read_text())
         if record["schema"] != SCHEMA:
             raise _broken(path, f"is of another version ({record['schema']}, not {SCHEMA})")
-        untouched = content_hash(record) == record["sha256"]
+        untouched = content_hash(record) == record["sha256"] and set(record) <= FIELDS
+        if (
+            "record_sha256" in record
+        ):  # of earlier versions, what says where the images were read from was not hashed
+            untouched = untouched and record_hash(record) == record["record_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(path, "is not the record of a prepared data set") from error
     if not untouched:

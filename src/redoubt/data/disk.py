@@ -1,5 +1,6 @@
 """Folders that appear complete or not at all, and one clear error for a disk that cannot be written."""
 
+import ctypes
 import errno
 import os
 import shutil
@@ -9,7 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from redoubt.errors import RedoubtError
+from redoubt.records.files import to_disk
 
 UNWRITABLE = {
     errno.ENOSPC: "no space left on the device",
@@ -20,7 +24,9 @@ UNWRITABLE = {
     errno.ENOTDIR: "a part of the path is a file and not a folder",
     errno.EEXIST: "a file is where the folder should be",
 }
-ABANDONED_S = 3600  # a work folder that nothing was written to for this long belongs to a killed process
+ABANDONED_S = 60  # a work folder of this age that no process holds belongs to a killed one
+HELD = "held.lock"
+EXCHANGE, HERE = 2, -100  # renameat2's RENAME_EXCHANGE, and AT_FDCWD
 
 
 @contextmanager
@@ -50,17 +56,36 @@ def work_folder(folder: Path) -> Iterator[Path]:
     prefix = f".{folder.name}.partial-"
     for left in folder.parent.iterdir():
         with suppress(FileNotFoundError):  # another process may be removing it
-            if left.name.startswith(prefix) and time.time() - left.stat().st_mtime > ABANDONED_S:
+            if left.name.startswith(prefix) and _abandoned(left):
                 shutil.rmtree(left)
     work = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    held = FileLock(work / HELD)
+    held.acquire()  # freed by the system when this process ends, however it ends
     try:
         yield work
     finally:
+        held.release()
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _abandoned(work: Path) -> bool:
+    """Whether nobody holds a work folder; the short time until a new one is held does not count."""
+    if time.time() - work.stat().st_mtime <= ABANDONED_S:
+        return False
+    held = FileLock(work / HELD)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        return False
+    held.release()
+    return True
+
+
 def put_in_place(built: Path, folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Renames a complete folder to its place; an older one is moved away first and back if that fails.
+    """Renames a complete folder to its place, its files on the disk before; an older one takes its name in exchange.
+
+    The exchange is one step on Linux: there is no moment without the folder. Elsewhere the older one is moved away
+    first, and back if the second rename fails.
 
     Raises:
         RedoubtError: `folder` holds a file that is not ours to delete.
@@ -72,6 +97,11 @@ def put_in_place(built: Path, folder: Path, is_ours: Callable[[str], bool]) -> N
             file=folder / foreign[0],
             hint="choose an empty or new folder, or move these files away",
         )
+    for file in built.rglob("*"):
+        if file.is_file():
+            to_disk(file)
+    if folder.is_dir() and _exchanged(built, folder):
+        return
     older = built.with_name(f"{built.name}-replaced")
     if folder.is_dir():
         os.rename(folder, older)
@@ -81,3 +111,12 @@ def put_in_place(built: Path, folder: Path, is_ours: Callable[[str], bool]) -> N
         if older.is_dir():
             os.rename(older, folder)
         raise
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether the system could exchange two names."""
+    try:
+        exchange = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return exchange(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0

@@ -76,8 +76,8 @@ class Files:
             raise RedoubtError(
                 "the mirror folder does not exist",
                 file=self.mirror,
-                key="data.mirror",
-                hint="correct the path, or leave `mirror` out to download from the data set's maker",
+                key="mirror",
+                hint="correct it in config.yaml or behind --mirror, or leave `mirror` out to download from the maker",
             )
 
     def in_mirror(self, entry: str, *folders: str) -> Path | None:

@@ -19,6 +19,10 @@ from redoubt.data.catalogue import Info
 from redoubt.data.original import Original
 
 SCHEMA = 1
+FIELDS = {
+    "schema", "name", "info", "pixels", "copy", "splits", "files", "request", "source", "read", "sha256",
+    "record_sha256",
+}  # fmt: skip
 RECORD = "record.json"
 CHUNK = 4096  # images copied at a time, so that a split never needs twice its memory
 
@@ -81,6 +85,7 @@ def write(
         "read": read,
     }
     record["sha256"] = content_hash(record)
+    record["record_sha256"] = record_hash(record)
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return record
 
@@ -89,6 +94,12 @@ def content_hash(record: dict) -> str:
     """One sha256 of what the images, labels and splits are; the same wherever the bytes were read from."""
     content = {key: record[key] for key in ("schema", "name", "info", "pixels", "copy", "splits", "files")}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def record_hash(record: dict) -> str:
+    """One sha256 of all that a record says, also of where the images were read from."""
+    rest = {key: value for key, value in record.items() if key != "record_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def save(path: Path, array: np.ndarray, chosen: np.ndarray | None = None) -> dict:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from redoubt.errors import RedoubtError
-from redoubt.records.files import read_record, write_record
+from redoubt.records.files import read_record, sealed, write_whole
 
 Rows = list[dict[str, Any]]
 
@@ -30,7 +30,7 @@ class Partial:
         """The rows of a step, made only where they are not there yet."""
         if not self.done(name):
             self.kept[name] = {"mark": self.mark(name), "rows": make()}
-            write_record(self.path, {"schema": 1, "steps": self.kept})
+            write_whole(self.path, sealed({"schema": 1, "steps": self.kept}))
         return self.kept[name]["rows"]
 
     def drop(self) -> None:

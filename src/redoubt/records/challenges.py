@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from redoubt.errors import RedoubtError
+from redoubt.records import shapes
 from redoubt.records.files import read_record, sha256
 from redoubt.records.packed_booleans import unpack
 
@@ -29,10 +30,13 @@ def read(path: Path) -> dict[str, Any]:
     """
     again = "redoubt challenge, with the file that was sent"
     record = read_record(path, again)
+    shapes.check(record, shapes.Challenge, path, again)
     try:
         check_counts(record["evaluations"], path, again)
         beside = record["files"].items()
-    except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as error:
+    except RedoubtError:
+        raise
+    except (TypeError, AttributeError, ValueError, binascii.Error) as error:
         raise RedoubtError(f"this is not a challenge: {error!r}", file=path, hint=again) from None
     for name, hashed in beside:
         here = path.with_name(name)

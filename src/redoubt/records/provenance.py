@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from redoubt.records.instructions import instructions
+from redoubt.sources import PACKAGE
 
 
 def provenance(started: float, device: str) -> dict[str, Any]:
@@ -48,14 +49,23 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> dict[str, Any]:
-    """The commit and whether the tree differs from it; both None without git."""
+    """The commit of the code that runs and whether its tree differs from it; both None where no repository holds it.
+
+    Whatever repository the command is called in is not asked, nor is one that Git's variables name.
+    """
+    own = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    ask = lambda *a: (
+        subprocess.run(
+            ["git", "-C", str(PACKAGE), *a], capture_output=True, text=True, check=True, timeout=20, env=own
+        ).stdout
+    )
     try:
-        ask = lambda *a: (
-            subprocess.run(["git", *a], capture_output=True, text=True, check=True, timeout=20).stdout
-        )
+        ask(
+            "ls-files", "--error-unmatch", "errors.py"
+        )  # a folder of packages inside of a repository is not its code
         return {
             "commit": ask("rev-parse", "HEAD").strip(),
-            "dirty": bool(ask("status", "--porcelain").strip()),
+            "dirty": bool(ask("status", "--porcelain", ":/").strip()),
         }
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}

@@ -34,10 +34,12 @@ def missing(ledger: dict[str, Any], study: str) -> set[str]:
     return set(ledger["studies"].get(study, {}).get("missing", ()))
 
 
-def is_shipped(root: Path, result: Path) -> bool:
-    """Whether a result record is, byte for byte, one that came with the repository, and was not made here since."""
-    study, defense, variant = result.parts[-4:-1]
-    return _hashes(root, _age(root / LEDGER)).get(f"{study}/{defense}/{variant}/{result.stem}") == sha256(result)
+def is_shipped(result: Path) -> bool:
+    """Whether a result record is, byte for byte, one that the repository carries, and was not made anew since."""
+    root, (study, defense, variant) = result.parents[4], result.parts[-4:-1]
+    return _hashes(root, _age(root / LEDGER)).get(f"{study}/{defense}/{variant}/{result.stem}") == sha256(
+        result
+    )
 
 
 def _age(path: Path) -> int:
@@ -48,7 +50,9 @@ def _age(path: Path) -> int:
 def _hashes(root: Path, age: int) -> dict[str, str]:
     """`study/defense/variant/seedN`: hash of its result record."""
     studies = ledger(root)["studies"].items()
-    return {f"{study}/{run}": held["result"] for study, told in studies for run, held in told["records"].items()}
+    return {
+        f"{study}/{run}": held["result"] for study, told in studies for run, held in told["records"].items()
+    }
 
 
 def copy_of_training(root: Path, run: str, seed: int) -> Path:

@@ -5,7 +5,6 @@ Cells of accuracies are those of `accuracies`, tables of single papers those of 
 
 import hashlib
 import html
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,11 @@ import pandas as pd
 
 from redoubt.claims import table as verdicts
 from redoubt.evaluation import check_table
-from redoubt.records import results
-from redoubt.records.files import read_json, read_record, write_whole
-from redoubt.reports import comparisons, exhibits, names, paper_tables, published
+from redoubt.records import results, trainings
+from redoubt.records.files import read_json, write_record, write_whole
+from redoubt.reports import comparisons, exhibits, names, origins, paper_tables, published
 from redoubt.reports.accuracies import accuracy_table
+from redoubt.reports.escaping import for_csv, for_markdown
 
 TITLES = {
     "variants": "Every variant under the protocol's attacks",
@@ -48,6 +48,8 @@ def evidence_table(tidy: pd.DataFrame) -> pd.DataFrame:
     cells["eps"] = [f"{v:.4g}" for v in tidy["eps"]]
     cells["correct"] = [int(c.sum()) for c in tidy["correct"]]
     cells["largest perturbation"] = [f"{v:.6f}" for v in tidy["max_perturbation"]]
+    run = kept[:4]
+    cells["made"] = tidy[run].merge(origins.column(tidy, run), on=run, how="left")["made"].to_numpy()
     return cells
 
 
@@ -80,7 +82,9 @@ def flagged(
 ) -> pd.DataFrame:
     """Accuracies with the number of failed checks; empty where no study has such a variant."""
     cells = accuracy_table(tidy, by, attacks)
-    return cells.merge(flags(checks, by), on=by) if len(cells) else cells
+    return (
+        cells.merge(flags(checks, by), on=by).merge(origins.column(tidy, by), on=by) if len(cells) else cells
+    )
 
 
 def training_table(records: list[dict]) -> pd.DataFrame:
@@ -120,10 +124,11 @@ def build(
         Table(
             "main",
             "Accuracy in percent, natural and under attack: mean over seeds with its 95 % bootstrap interval over "
-            "images and seeds, which has no width at 0 and at 100. `worst` is the minimum, image by image, over every "
-            "main attack that a seed faced, `worst_shared` over those that all its seeds faced, where these are fewer; "
-            "a cell of fewer images or seeds than `n` and `seeds` says so; `checks` counts failed validity checks, "
-            "listed in the table of that name.",
+            "images and seeds, which has no width at 0 and at 100. `worst` is the minimum, image by image, over "
+            "every main attack that a seed faced, `worst_shared` over those that all its seeds faced, where these "
+            "are fewer; a cell of fewer images or seeds than `n` and `seeds` says so; `checks` counts failed "
+            "validity checks, listed in the table of that name; `made`: here, or recorded elsewhere, when and on "
+            "what.",
             flagged(main, checks[checks["variant"] == "main"], by),
             sources,
         ),
@@ -162,7 +167,7 @@ def build(
         Table("evidence", "Every evaluation as counts.", evidence_table(tidy), sources),
     ]
     if record_files:
-        records = [read_record(p, "redoubt train") for p in record_files]
+        records = [trainings.read(p) for p in record_files]
         named = [p.as_posix() for p in record_files]
         tables.append(Table("training", "What each training selected.", training_table(records), named))
     tables += [Table(*found) for found in paper_tables.build(tidy)]
@@ -191,8 +196,8 @@ def write(tables: list[Table], folder: Path, listing: Path) -> None:
     for t in tables:
         read = t.cells.rename(columns=names.attack)
         texts = {
-            "csv": t.cells.to_csv(index=False, lineterminator="\n"),
-            "md": f"{t.caption}\n\n{read.to_markdown(index=False, disable_numparse=True)}\n",
+            "csv": for_csv(t.cells).to_csv(index=False, lineterminator="\n"),
+            "md": f"{t.caption}\n\n{for_markdown(read).to_markdown(index=False, disable_numparse=True)}\n",
             "tex": read.to_latex(index=False, escape=True, caption=t.caption.replace("%", r"\%")),
             "html": f"<p>{html.escape(t.caption)}</p>\n{read.to_html(index=False, border=0)}\n",
         }
@@ -210,4 +215,4 @@ def write(tables: list[Table], folder: Path, listing: Path) -> None:
                 "sources": t.sources,
             }
         )
-    write_whole(listing, (json.dumps({"tables": entries}, indent=1) + "\n").encode())
+    write_record(listing, {"tables": entries})

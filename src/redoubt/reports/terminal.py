@@ -15,9 +15,9 @@ from rich.text import Text
 from redoubt.audit.differences import flat
 from redoubt.config import names
 from redoubt.errors import RedoubtError, nearest
-from redoubt.records import results
-from redoubt.records.files import read_record
+from redoubt.records import results, trainings
 from redoubt.records.packed_booleans import unpack
+from redoubt.records.shipped import training_file
 from redoubt.statistics.intervals import wilson
 
 EPOCHS = 12  # rows of the table of epochs; the first, the selected and the last are always among them
@@ -47,12 +47,10 @@ def find(root: Path, run: str) -> tuple[str, list[tuple[dict | None, dict | None
         )
     found = []
     for name in sorted(seeds, key=lambda s: int(s.removeprefix("seed"))):
-        trained, judged = (
-            root / "checkpoints" / path / name / "record.json",
-            root / "results" / path / f"{name}.json",
-        )
+        trained = training_file(root, path, int(name.removeprefix("seed")))
+        judged = root / "results" / path / f"{name}.json"
         found.append((
-            read_record(trained, f"redoubt train {path}") if trained.is_file() else None,
+            trainings.read(trained, f"redoubt train {path}") if trained.is_file() else None,
             results.read(judged) if judged.is_file() else None,
         ))  # fmt: skip
     return path, found

@@ -23,7 +23,8 @@ from redoubt.config.fingerprints import training_modules
 from redoubt.defenses.base import Defense
 from redoubt.errors import RedoubtError
 from redoubt.progress import console
-from redoubt.records.files import digest, read_record, sha256, write_record, write_whole
+from redoubt.records import trainings
+from redoubt.records.files import digest, sha256, write_record, write_whole
 
 WEIGHTS = ("best", "last")
 
@@ -180,7 +181,7 @@ class Checkpoints:
         described = {"run": json.dumps(self._belongs(), sort_keys=True)}
         for which, tensors in weights.items():
             plain = {k: v.detach().to("cpu").contiguous() for k, v in tensors.items()}
-            write_whole(self.path(which), safetensors.torch.save(plain, described))
+            write_whole(self.path(which), safetensors.torch.save(plain, described), lasting=True)
         files = {self.path(which).name: sha256(self.path(which)) for which in weights}
         write_record(self.record_file, {**record, "fingerprint": self.fingerprint, "files": files})
         (self.folder / "resume.pt").unlink(missing_ok=True)
@@ -192,7 +193,7 @@ class Checkpoints:
 
     def record(self) -> dict[str, Any]:
         """The training record; RedoubtError, with the command that makes it, where it is missing or was changed."""
-        return read_record(self.record_file, self.again)
+        return trainings.read(self.record_file, self.again)
 
     def load(self, which: str = "best", device: str = "cpu") -> nn.Module:
         """The trained model, in eval mode.
@@ -201,9 +202,11 @@ class Checkpoints:
             RedoubtError: the weights are missing, cut short, of another run, or not what their record says.
         """
         path = self.path(which)
-        again = f"{self.again}, or dvc pull {path}"
         if not path.is_file():
-            raise RedoubtError("there is no such checkpoint", file=path, hint=again)
+            bring = f"{self.again}, or dvc pull {path}"
+            raise RedoubtError("there is no such checkpoint", file=path, hint=bring)
+        # DVC trusts its cache, where what it once brought lies too.
+        again = f"{self.again}, or rm -r .dvc/cache {path}; make pull"
         try:
             with safetensors.safe_open(path, "pt", device=device) as file:
                 found = json.loads((file.metadata() or {}).get("run", "{}"))
@@ -215,7 +218,7 @@ class Checkpoints:
                 "this checkpoint belongs to another run or to other settings",
                 file=path, key="run", value=found.get("path"), allowed=self.run.path, hint=again,
             )  # fmt: skip
-        record, hashed = read_record(self.record_file, again), sha256(path)
+        record, hashed = trainings.read(self.record_file, again), sha256(path)
         if record["files"].get(path.name) != hashed:
             raise RedoubtError(
                 "this checkpoint is not the one that its record describes",

@@ -6,6 +6,7 @@ the bits that one uninterrupted call would have written.
 """
 
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,10 @@ from redoubt.evaluation import partial
 from redoubt.evaluation.evaluator import Evaluator
 from redoubt.evaluation.settings import path_of
 from redoubt.progress import bar, console
-from redoubt.records.files import read_record, write_record
-from redoubt.training.adoption import training_of
+from redoubt.records.files import read_record, sha256
+from redoubt.training import parallel
 from redoubt.training.checkpoints import Checkpoints
-from redoubt.workflow import archive
+from redoubt.workflow import archive, locks, units
 from redoubt.workflow.rehearsal import rehearse
 
 FIRST_LOOK = ("screen",)  # attacks that say most for their time; where a study has none, those of SHORT
@@ -36,6 +37,10 @@ class Unit:
 
     run: Run
     steps: tuple[str, ...] = ()
+
+    @property
+    def lock(self) -> str:
+        return units.attack(self.run) if self.steps else units.training(self.run)
 
     @property
     def label(self) -> str:
@@ -81,21 +86,34 @@ class Recorder:
     def work(self, dataset, after=lambda: None) -> bool:
         """Works until nothing is missing or the time is up; calls `after` when a unit has ended.
 
+        What another process is at is left to it: two recorders share the work, and wait for each other at the end.
+
         Returns:
             Whether nothing is left. A unit that fails is named in `failed`, and what does not need it goes on.
         """
-        for unit in self.units():
-            console.print(f"redoubt record: {unit.label}", markup=False)
-            try:
-                whole = self._do(unit, dataset)
-            except RedoubtError as error:
-                self.failed[unit.run.path] = str(error)
-                console.print(f"redoubt record: {unit.label} failed: {error}", markup=False)
-                whole = True
-            after()
-            if not whole:
-                return False
-        return not self.failed
+        while True:
+            busy = ""
+            for unit in self.units():
+                with locks.held(self.root, unit.lock, wait=0) as ours:
+                    if not ours:
+                        busy = unit.lock
+                        continue
+                    console.print(f"redoubt record: {unit.label}", markup=False)
+                    try:
+                        whole = self._do(unit, dataset)
+                    except Exception as error:  # of whatever kind: the next call would begin with it again
+                        said = str(error) if isinstance(error, RedoubtError) else traceback.format_exc()
+                        self.failed[unit.run.path] = said
+                        console.print(f"redoubt record: {unit.label} failed: {said}", markup=False)
+                        whole = True
+                after()
+                if not whole:
+                    return False
+            if not busy:
+                return not self.failed
+            with locks.held(self.root, busy, wait=self.until - time.time()) as ended:
+                if not ended:
+                    return False
 
     def _trained(self, run: Run) -> Iterator[Unit]:
         """The training of a run, after that of the run it starts from."""
@@ -129,7 +147,8 @@ class Recorder:
         record = _record(kept.record_file)
         if record is None or staleness.of_training(self.root, record):
             return False
-        return all((kept.folder / name).is_file() for name in record["files"])
+        # Weights that a fall of the machine left empty are made again: their evaluation would fail for ever.
+        return all((f := kept.folder / n).is_file() and sha256(f) == h for n, h in record["files"].items())
 
     def _has_result(self, run: Run) -> bool:
         record = _record(path_of(self.root, run))
@@ -138,9 +157,14 @@ class Recorder:
     def _do(self, unit: Unit, dataset) -> bool:
         """Whether the unit was ended in time."""
         if not unit.steps:
+            if self._has_weights(unit.run):  # another process made them meanwhile
+                return True
             rehearse(self.root, self.study, unit.run.of)
-            training = training_of(self.root, unit.run, dataset, self.device, self.mirror)
-            return self._fits(0) and training.train(self.until)
+            return self._fits(0) and units.train(
+                self.root, unit.run, dataset, self.device, self.mirror, until=self.until
+            )
+        if self._has_result(unit.run):
+            return True
         evaluator = Evaluator(self.root, self.study, unit.run, dataset, self.device)
         took = self._took()
         with bar(unit.label, len(unit.steps)) as shown:
@@ -150,8 +174,7 @@ class Recorder:
                         return False
                     evaluator.step(name, shown)
         if all(evaluator.partial.done(name) for name in evaluator.steps()):
-            write_record(path_of(self.root, unit.run), evaluator.evaluate())
-            evaluator.partial.drop()
+            units.finish(evaluator)
         return True
 
     def _fits(self, seconds: float) -> bool:
@@ -168,7 +191,7 @@ class Recorder:
             for name, s in partial.seconds(path).items():
                 found[name] = max(found.get(name, 0.0), s)
         for path in folder.rglob("seed*.json"):
-            for row in (_record(path) or {"evaluations": []})["evaluations"]:
+            for row in (_record(path) or {}).get("evaluations", ()):
                 found[row["name"]] = max(found.get(row["name"], 0.0), row["seconds"])
         return found
 
@@ -215,17 +238,24 @@ def record(
     Raises:
         RedoubtError: a wrong study, images that cannot be had, a folder that cannot be written.
     """
+    if parallel.asked() > 1:
+        raise RedoubtError(
+            "one process records a study; start several without torchrun, and they share the work",
+            key="WORLD_SIZE", value=parallel.asked(), allowed=1,
+        )  # fmt: skip
     until = time.time() + 60 * minutes
     recorder = Recorder(root, study, device, until, mirror)
     images = root / "data" / study
-    if not _prepared(root, recorder.study):
-        spec = recorder.study.data
-        sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
-        data.prepare(spec.name, images, mirror=recorder.mirror, **sizes)
+    with locks.held(root, f"prepare/{study}"):
+        if not _prepared(root, recorder.study):
+            spec = recorder.study.data
+            sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
+            data.prepare(spec.name, images, mirror=recorder.mirror, **sizes)
 
     def keep(weights: bool = False) -> None:
         if out and archive.left(root, study, weights):
-            archive.pack(root, study, out, weights=weights)
+            with locks.held(root, f"pack/{study}"):
+                archive.pack(root, study, out, weights=weights)
 
     with radius.meant(recorder.study):
         complete = recorder.work(images_of(root, recorder.study), keep)

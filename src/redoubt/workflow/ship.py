@@ -9,9 +9,7 @@
 Run twice it changes nothing. What an earlier call shipped of weights that are no longer here stays listed.
 """
 
-import shutil
-import subprocess
-import sys
+import configparser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +57,7 @@ class Shipment:
         ]
         lines += [f"weights of main variants that did not fit: {', '.join(self.left)}"] if self.left else []
         lines += [f"without a training record: {', '.join(self.untold)}"] if self.untold else []
-        lines += [f"missing: {', '.join(self.missing)}"] if self.missing else []
+        lines += [f"missing: {len(self.missing)} runs, named in {LEDGER}"] if self.missing else []
         return "\n".join(lines)
 
 
@@ -71,7 +69,7 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
 
     Raises:
         RedoubtError: nothing of the study is recorded, a record was changed or is of other weights than its training
-            record, or DVC failed.
+            record, or the default DVC remote lies elsewhere.
     """
     spec = load_study(root / "studies" / f"{study}.yaml")
     variants, told = resolve(spec), ledger(root)
@@ -94,7 +92,9 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
     write_json(root / LEDGER, content)
     _keep(root, content, study)
     files = [root / "results" / study / f"{run}.json" for run in records]
-    files += [copy_of_training(root, *_split(study, run)) for run, held in records.items() if held["training"]]
+    files += [
+        copy_of_training(root, *_split(study, run)) for run, held in records.items() if held["training"]
+    ]
     return Shipment(
         study=study, runs=list(records), missing=missing, untold=[r for r, h in records.items() if not h["training"]],
         carried=list(dict.fromkeys(_name(x) for x in load.carried)), left=load.left,
@@ -154,7 +154,9 @@ def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any
     """What of the weights is carried and what only listed; those that are not here stay what they were."""
     folder, by_name = root / "checkpoints", {v.name: v for v in variants}
     here = {
-        v.name: [f"{v.path}/seed{s}" for s in v.seeds if (folder / v.path / f"seed{s}" / "record.json").is_file()]
+        v.name: [
+            f"{v.path}/seed{s}" for s in v.seeds if (folder / v.path / f"seed{s}" / "record.json").is_file()
+        ]
         for v in variants
     }
     stays = {k: [x for x in told[k] if _of(x, study.name) and not here.get(_name(x))] for k in LISTS[1:]}
@@ -208,24 +210,30 @@ def _wanted(study: Study, variants: list[Variant]) -> Iterator[str]:
 
 
 def _keep(root: Path, content: dict[str, Any], study: str) -> None:
-    """Hashes in dvc.lock and carried files in the default remote; nothing else stays in either."""
-    stages = {f"{kind}@{item}" for kind in LISTS for item in content[kind]}
-    own = sorted(s for s in stages if _of(s.partition("@")[2], study))
-    _prune_lock(root, stages)
-    lock = _lock(root)
-    if new := [s for s in own if _is_other(root, s, lock)]:
-        _dvc(root, "commit", "--force", "--quiet", *new)
-    if new := [s for s in new if s.startswith("carried@")]:
-        _dvc(root, "push", "--quiet", *new)
-    _prune_remote(root)
+    """Hashes in dvc.lock and carried files in the repository's remote, in DVC's form; nothing else stays there.
 
-
-def _is_other(root: Path, stage: str, lock: dict[str, Any]) -> bool:
-    """Whether what a stage keeps is here, and not what dvc.lock says of it."""
-    kind, _, item = stage.partition("@")
-    path = root / ("data" if kind == "images" else "checkpoints") / item
-    held = lock.get(stage)
-    return path.exists() and (held is None or held["outs"][0]["md5"] != dvc_md5(path))
+    `dvc commit` and `dvc push` do the same in minutes: they write the whole file for each stage.
+    """
+    described, held = read_yaml(root / "dvc.yaml")["stages"], _lock(root)
+    stages = {k: v for k, v in held.items() if k.partition("@")[0] not in LISTS}
+    for kind in LISTS:
+        of = described[kind]["do"]
+        (place,) = of["outs"][0]
+        for item in content[kind]:
+            path = place.replace("${item}", item)
+            name, here = f"{kind}@{item}", root / path
+            if _of(item, study) and here.exists():
+                stages[name] = {"cmd": of["cmd"].replace("${item}", item), "outs": [_out(here, path)]}
+            elif name in held:
+                stages[name] = held[name]
+    if stages != held:
+        text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False)
+        write_whole(root / "dvc.lock", text.encode())
+    _fill(
+        _remote(root),
+        root,
+        {o["md5"]: o for k, v in stages.items() if k.startswith("carried@") for o in v["outs"]},
+    )
 
 
 def _lock(root: Path) -> dict[str, Any]:
@@ -234,44 +242,40 @@ def _lock(root: Path) -> dict[str, Any]:
     return read_yaml(path).get("stages", {}) if path.is_file() else {}
 
 
-def _dvc(root: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
+def _out(here: Path, path: str) -> dict[str, Any]:
+    files = [p for p in here.rglob("*") if p.is_file()] if here.is_dir() else [here]
+    out = {"path": path, "hash": "md5", "md5": dvc_md5(here), "size": sum(p.stat().st_size for p in files)}
+    return {**out, "nfiles": len(files)} if here.is_dir() else out
+
+
+def _remote(root: Path) -> Path:
+    """The folder of the default remote.
+
+    Raises:
+        RedoubtError: it does not lie inside the repository.
+    """
+    file = root / ".dvc" / "config"
+    said = configparser.ConfigParser()
+    said.read(file)
+    name = said.get("core", "remote", fallback="")
+    url = said.get(f"'remote \"{name}\"'", "url", fallback="")
+    folder = (root / ".dvc" / url).resolve()
+    if not url or "://" in url or not folder.is_relative_to(root.resolve()):
         raise RedoubtError(
-            f"dvc {arguments[0]} failed: {(done.stderr or done.stdout).strip()}", file=root / "dvc.yaml"
-        )
+            "the default DVC remote is not a folder of the repository", file=file, key="core.remote",
+            value=url or None, allowed="a path inside it, as ../remote", hint="git checkout .dvc/config",
+        )  # fmt: skip
+    return folder
 
 
-def _prune_lock(root: Path, stages: set[str]) -> None:
-    """Drops what the lists no longer name; DVC would keep it for ever."""
-    held = _lock(root)
-    kept = {s: v for s, v in held.items() if s.partition("@")[0] not in LISTS or s in stages}
-    if kept != held:
-        content = {"schema": "2.0", "stages": kept}
-        write_whole(root / "dvc.lock", yaml.safe_dump(content, sort_keys=False).encode())
-
-
-def remote(root: Path) -> Path | None:
-    """The folder of the default remote, where it lies inside the repository."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "config", "--list"], cwd=root, capture_output=True, text=True, check=False
-    )
-    said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
-    url = said.get(f"remote.{said.get('core.remote')}.url")
-    folder = (root / ".dvc" / url).resolve() if url and "://" not in url else None
-    return folder if folder and folder.is_relative_to(root.resolve()) else None
-
-
-def _prune_remote(root: Path) -> None:
-    """Removes from the repository's own remote what dvc.lock no longer names as carried."""
-    folder = remote(root)
-    if folder is None or not folder.is_dir():
-        return
-    wanted = {o["md5"] for s, held in _lock(root).items() if s.startswith("carried@") for o in held["outs"]}
-    for path in sorted(folder.glob("files/md5/*/*")):
+def _fill(remote: Path, root: Path, wanted: dict[str, dict[str, Any]]) -> None:
+    """Makes the remote hold these files and no other, each under its md5."""
+    for md5, out in wanted.items():
+        here, there = root / out["path"], remote / "files" / "md5" / md5[:2] / md5[2:]
+        if here.is_file() and not there.is_file() and dvc_md5(here) == md5:
+            write_whole(there, here.read_bytes())
+    for path in sorted(remote.glob("files/md5/*/*")):
         if path.parent.name + path.name not in wanted:
             path.unlink()
             if not any(path.parent.iterdir()):
-                shutil.rmtree(path.parent)
+                path.parent.rmdir()

@@ -2,18 +2,19 @@
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from redoubt.config import Variant, attacks_of, load_config, load_study, resolve
+from redoubt import data
+from redoubt.config import Run, Variant, attacks_of, load_config, load_study, resolve
 from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.settings import evaluation_settings
-from redoubt.records import challenges
-from redoubt.records.files import digest, sha256
+from redoubt.records import challenges, shipped
+from redoubt.records.files import digest, read_record, sha256
 from redoubt.reports import exhibits
-from redoubt.workflow.gpu import has_gpu
+from redoubt.workflow.gpu import cards
 
 
 @dataclass(frozen=True)
@@ -41,33 +42,83 @@ class Dag:
         self.config = load_config(root / "config.yaml")
         self.depth = {name: choice.start_from for name, choice in self.config.studies.items()}
         self.studies: dict[str, Study] = {n: load_study(root / "studies" / f"{n}.yaml") for n in self.depth}
-        self.variants: dict[str, Variant] = {v.path: v for s in self.studies.values() for v in resolve(s)}
-        self._root = root
+        self._root, self._shipped = root, shipped.ledger(root)
+        self.variants: dict[str, Variant] = {
+            v.path: v for s in self.studies.values() for v in map(self._recorded, resolve(s)) if v.seeds
+        }
         self._check(root)
+
+    def _recorded(self, v: Variant) -> Variant:
+        """A variant with the seeds that count: of a study that was shipped unfinished, those with a result."""
+        if self.depth[v.study] == "scratch":
+            return v
+        missing = shipped.missing(self._shipped, v.study)
+        return replace(v, seeds=tuple(s for s in v.seeds if f"{v.name}/seed{s}" not in missing))
 
     def _check(self, root: Path) -> None:
         for v in self.variants.values():
-            needed = {"scratch": [], "checkpoints": self.weights(v.path), "results": self.results(v.path)}
-            for path in needed[self.depth[v.study]]:
+            depth = self.at(v.path)
+            needed = {"scratch": lambda _: [], "checkpoints": self.attacked, "results": self.results}
+            for path in needed[depth](v.path):
                 if not (root / path).is_file():
-                    bring = (
-                        f"dvc pull train@{v.study}-{v.name}" if path.startswith("check") else "git checkout"
-                    )
+                    bring = "dvc pull" if path.startswith("check") else "git checkout"
                     raise RedoubtError(
-                        f"study {v.study} starts from {self.depth[v.study]}, and a file of it is missing",
+                        f"study {v.study} starts from {depth}, and a file of it is missing",
                         file=path, hint=f"{bring}, or start_from: scratch in config.yaml",
                     )  # fmt: skip
 
+    def sound(self) -> None:
+        """Refuses inputs that are not what was recorded, before Snakemake deletes what was made from them.
+
+        Images by their record's own hash; weights where they were changed after the result that rests on them.
+
+        Raises:
+            RedoubtError: names the first damaged file, and what brings it back.
+        """
+        for study in self.depth:
+            images = self._root / "data" / study
+            if (images / "record.json").is_file():
+                data.load(images, verify=False)
+        for v in self.variants.values():
+            for seed, result in zip(v.seeds, self.results(v.path), strict=True):
+                self._sound_weights(v.run(seed), self._root / result)
+
+    def _sound_weights(self, run: Run, result: Path) -> None:
+        folder = self._root / "checkpoints" / run.path
+        record, last = folder / "record.json", _changed(result)
+        if last is None or _changed(record) is None:
+            return
+        newer = [p for p in folder.glob("*.safetensors") if (_changed(p) or 0) > last]
+        if not newer or (_changed(record) or 0) > last:
+            return  # as they were when they were attacked, or trained anew since
+        files = read_record(record, f"redoubt train {run.of.path}")["files"]
+        for path in newer:
+            if sha256(path) != files.get(path.name):
+                raise RedoubtError(
+                    "this checkpoint was changed since it was attacked: it is not what its record describes",
+                    file=path.relative_to(self._root),
+                    hint="restore it (dvc pull, a backup), or delete it to have it trained anew",
+                )
+
+    def at(self, run: str) -> str:
+        """How deep a variant is re-run: `results` in a study at `checkpoints` whose weights of it nobody carries."""
+        study = run.split("/")[0]
+        carried = [x for x in self._shipped["carried"] if x.startswith(f"{run}/")]
+        if self.depth[study] != "checkpoints" or study not in self._shipped["studies"] or carried:
+            return self.depth[study]
+        here = all((self._root / path).is_file() for path in [*self.attacked(run), *self.surrogates(run)])
+        return "checkpoints" if here else "results"
+
     @functools.cached_property
-    def gpu(self) -> int:
-        """1 where a run takes the machine's GPU, which the default profile hands out once."""
-        return int(has_gpu())
+    def cards(self) -> list[str]:
+        """The GPUs of this machine: a run takes one of them, and as many run at once."""
+        return cards()
 
     def groups(self, *depths: str) -> list[Group]:
         """The variants of the studies at these depths, by their seeds."""
         by: dict[tuple[int, ...], list[str]] = {}
         for v in self.variants.values():
-            if self.depth[v.study] in depths:
+            if self.at(v.path) in depths:
                 by.setdefault(v.seeds, []).append(re.escape(v.path))
         return [Group("_".join(map(str, seeds)), seeds, "|".join(paths)) for seeds, paths in by.items()]
 
@@ -75,6 +126,16 @@ class Dag:
         """The checkpoints and training records of a variant."""
         names = ("best.safetensors", "last.safetensors", "record.json")
         return [f"checkpoints/{run}/seed{s}/{name}" for s in self.variants[run].seeds for name in names]
+
+    def attacked(self, run: str) -> list[str]:
+        """Those of a variant's `weights` that its attacks take; what the repository carries is no more."""
+        if self.depth[run.split("/")[0]] == "scratch":
+            return self.weights(run)
+        v = self.variants[run]
+        specs = [s for seed in v.seeds for s in attacks_of(self.studies[v.study], v, seed).values()]
+        used = {"best", *(s.checkpoint for s in specs)}
+        names = [*(f"{which}.safetensors" for which in sorted(used)), "record.json"]
+        return [f"checkpoints/{run}/seed{s}/{name}" for s in v.seeds for name in names]
 
     def results(self, run: str) -> list[str]:
         """The result records of a variant."""
@@ -119,6 +180,7 @@ class Dag:
     def auditing(self, run: str) -> str:
         """Changes when an audit could end otherwise: what would be made anew, or what is recorded of it."""
         files = [self._root / path for path in [*self.results(run), *self.weights(run)]]
+        files += [shipped.copy_of_training(self._root, run, s) for s in self.variants[run].seeds]
         recorded = [sha256(f) for f in files if f.is_file() and f.suffix == ".json"]
         return digest([self.training(run), self.attacking(run), recorded])
 
@@ -132,9 +194,18 @@ class Dag:
         return [path.relative_to(self._root).as_posix() for path in found]
 
     def all_records(self) -> list[str]:
-        """Every training record of the studies whose checkpoints are here."""
-        runs = [v.path for v in self.variants.values() if self.depth[v.study] != "results"]
-        return [p for run in runs for p in self.weights(run) if p.endswith("record.json")]
+        """Every training record: beside the weights or, of a study from results, beside them where it was shipped."""
+        return [path for run in self.variants for path in self._trained(run)]
+
+    def _trained(self, run: str) -> list[str]:
+        if self.at(run) != "results":
+            return [p for p in self.weights(run) if p.endswith("record.json")]
+        files = [shipped.copy_of_training(self._root, run, s) for s in self.variants[run].seeds]
+        return [f.relative_to(self._root).as_posix() for f in files if f.is_file()]
+
+    def origins(self) -> str:
+        """Changes when other records are those that the repository carries."""
+        return digest(self._shipped["studies"])
 
     def code(self, module: str) -> str:
         """Changes when the meaning of a report module does."""
@@ -143,7 +214,13 @@ class Dag:
     @functools.cached_property
     def held(self) -> dict[str, exhibits.Held]:
         """What each study holds, for the list of exhibits."""
-        return {name: exhibits.held(study, self.depth[name]) for name, study in self.studies.items()}
+        found = {}
+        for name, study in self.studies.items():
+            variants = [v for v in self.variants.values() if v.study == name]
+            whole = {v.name for v in variants if len(self._trained(v.path)) == len(v.seeds)}
+            deep = {v.name for v in variants if self.at(v.path) != "results"}
+            found[name] = exhibits.held(study, self.depth[name], variants, records=whole, weights=deep)
+        return found
 
     def listed(self) -> str:
         """Changes when the list of exhibits does."""
@@ -169,3 +246,8 @@ class Dag:
         return digest(
             {p.name: sha256(p) for kind in ("templates", "assets") for p in (folder / kind).iterdir()}
         )
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was last changed, in nanoseconds; None where it is not there."""
+    return path.stat().st_mtime_ns if path.is_file() else None

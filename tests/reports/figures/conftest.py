@@ -167,6 +167,10 @@ def claim(verdict: str, paper: str, study: str | None, low: float, high: float) 
     text = {
         "claim": "it helps",
         "paper_value": None,
+        "says": None,
+        "by": "paper",
+        "status": "direction",
+        "source": "paper",
         "protocol": {},
         "differences": [],
         "why": "",

@@ -41,7 +41,9 @@ def test_a_figure_is_drawn_twice_alike_or_says_what_it_needs(made, plan, tmp_pat
 
 def test_claims_of_another_study_are_not_counted(made):
     gallery = Gallery(made, "figures", "claims")
-    assert gallery.draw("claim_verdicts", "small").found == "of 3 claims 1 hold and 1 fail on this study."
+    assert (
+        gallery.draw("claim_verdicts", "small").found == "of 3 judged claims 1 hold and 1 fail on this study."
+    )
     assert gallery.draw("claim_differences", "small").found == (
         "of 3 comparisons: 1 direction holds, 1 not told apart, 1 direction fails."
     )

@@ -42,7 +42,7 @@ def result(root, defense, variant, seed, attacks):
             "run": run, "paper": {"pgd_at": "1706.06083", "cure": "2401.14948"}.get(defense), "about": HOSTILE,
             "config": {"params": {"steps": 7}, "training": {"epochs": 2}, "threat": {"eps": 0.1}},
             "sources": {"steps": HOSTILE}, "fingerprint": FINGERPRINT, "checkpoints": {"best": weights},
-            "data": {"name": "digits", "n": 40, "split": "test", "sha256": {"test": "f" * 64}},
+            "data": {"name": "digits", "n": 40, "split": "test", "sha256": "f" * 64},
             "threat": {"norm": "linf", "eps": 0.1}, "training_seconds": 3.0, "evaluations": attacks,
             "training": {"fingerprint": FINGERPRINT, "provenance": PROVENANCE},
             "checks": [{"name": "iterative", "value": 0.5, "limit": 0.1, "passed": seed == 0, "why": HOSTILE}],
@@ -73,7 +73,10 @@ def claims():
         "headline": False, "by": "paper", "status": "supported", "source": f"unverified {HOSTILE}", "note": HOSTILE,
         "test": HOSTILE, "says": None, "protocols": [],
     }  # fmt: skip
-    beside = [{"what": "seeds", "paper": None, "here": "0, 1"}, {"what": "epochs", "paper": HOSTILE, "here": "2"}]
+    beside = [
+        {"what": "seeds", "paper": None, "here": "0, 1"},
+        {"what": "epochs", "paper": HOSTILE, "here": "2"},
+    ]
     return [
         {
             "paper": "2401.14948", "title": "Conserve-Update-Revise " + HOSTILE, "file": "claims/cure.yaml",

@@ -9,9 +9,10 @@ import pytest
 from redoubt.claims.fidelity import load_all
 from redoubt.errors import RedoubtError
 from redoubt.reports import site
-from redoubt.reports.site import pages, words
+from redoubt.reports.site import pages
 from redoubt.reports.site.links import NUMBER, anchor
 from redoubt.reports.site.verdicts import touching
+from redoubt.reports.site.words import VERDICTS
 from tests.reports.site.conftest import result
 
 
@@ -90,8 +91,11 @@ def text(path):
 
 def test_judged_claims_are_counted_once_controls_and_what_waits_apart(reports):
     front = text(reports / "index.html")
-    assert all(meaning in front for meaning in words.VERDICTS)
-    assert "7 claims of the papers were judged by runs: 2 reproduced or holding in direction, 1 not told" in front
+    assert all(meaning in front for meaning in VERDICTS)
+    assert (
+        "7 claims of the papers were judged by runs: 2 reproduced or holding in direction, 1 not told"
+        in front
+    )
     assert "1 controls of our own are counted apart" in front
     paper = text(reports / "site" / "papers" / "2401.14948.html")
     assert "2 claims that wait for a run or another protocol, and 1 numbers kept for context" in paper
@@ -211,9 +215,7 @@ def test_a_damaged_record_is_refused(evidence, tmp_path):
     assert not (tmp_path / "reports" / "index.html").exists()
 
 
-@pytest.mark.parametrize(
-    "text", ["59.0 [54.6, 63.2]", "+1.2", "-0.6 [-3.4, +2.1]", ".5", "2 of 3"]
-)
+@pytest.mark.parametrize("text", ["59.0 [54.6, 63.2]", "+1.2", "-0.6 [-3.4, +2.1]", ".5", "2 of 3"])
 def test_what_counts_as_a_number(text):
     assert NUMBER.match(text)
     assert not NUMBER.match(f"a {text}")

@@ -1,6 +1,7 @@
 """What an exhibit is, what a study holds, and the sentence that says what is missing between the two."""
 
 import fnmatch
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,6 +51,7 @@ class Held:
         variants: by `defense/variant`.
         attacks: for each variant, the names and kinds of the attacks that its first seed faces.
         depth: `scratch`, `checkpoints` or `results`.
+        records, weights: the variants whose training records, and whose checkpoints, are here.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Held:
     about: str
     variants: dict[str, Variant]
     attacks: dict[str, set[str]] = field(default_factory=dict)
+    records: frozenset[str] = frozenset()
+    weights: frozenset[str] = frozenset()
 
     def matching(self, patterns: tuple[str, ...]) -> list[str]:
         """The variants that match any of the patterns, in the study's order."""
@@ -73,16 +77,30 @@ class Held:
         }
 
 
-def held(study: Study, depth: str) -> Held:
-    """What a study holds at a depth."""
-    variants = {v.name: v for v in resolve(study)}
+def held(
+    study: Study,
+    depth: str,
+    here: list[Variant] | None = None,
+    *,
+    records: Iterable[str] | None = None,
+    weights: Iterable[str] | None = None,
+) -> Held:
+    """What a study holds at a depth.
+
+    Args:
+        here: its variants with the seeds that count; default: all.
+        records, weights: those whose training records and checkpoints are here; default: all but at depth `results`.
+    """
+    variants = {v.name: v for v in (resolve(study) if here is None else here)}
+    deep = frozenset(variants if depth != "results" else ())
     faced = {
         name: {
             word for label, spec in attacks_of(study, v, v.seeds[0]).items() for word in (label, spec.attack)
         }
         for name, v in variants.items()
     }
-    return Held(study.name, depth, study.about, variants, faced)
+    told = (deep if found is None else frozenset(found) for found in (records, weights))
+    return Held(study.name, depth, study.about, variants, faced, *told)
 
 
 def missing(exhibit: Exhibit, study: Held) -> str | None:
@@ -96,7 +114,9 @@ def missing(exhibit: Exhibit, study: Held) -> str | None:
     for pattern in exhibit.faces:
         if not any(fnmatch.filter(study.attacks[run], pattern) for run in runs):
             return f"no {exhibit.needs[0]} of study {study.name} faces an attack {pattern}"
-    if exhibit.reads != "results" and study.depth == "results":
-        what = "the training records" if exhibit.reads == "records" else "the checkpoints"
-        return f"study {study.name} starts from results: {what} are not here (start_from: checkpoints brings them)"
+    deep = {"results": study.variants, "records": study.records, "weights": study.weights}[exhibit.reads]
+    absent = [run for run in study.matching(exhibit.needs) if run not in deep]
+    if absent:
+        what = "training records" if exhibit.reads == "records" else "checkpoints"
+        return f"study {study.name} starts from {study.depth}: {what} of {', '.join(absent[:3])} are not here"
     return None

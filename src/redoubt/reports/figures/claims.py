@@ -94,14 +94,17 @@ def claim_verdicts(e: Evidence) -> Picture:
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize="small")
     sns.despine(figure, left=True)
+    decided = [c for c in claims if c["verdict"] in WORDS]
     caption = (
-        f"Verdicts on the papers' claims that can be tested by a run, {len(claims)} claims; "
+        f"Verdicts on the papers' claims that runs of this study decided, {len(decided)} claims; "
         f"{e.behind(e.variants('*/main'))}. `not run`: no study holds the runs that it needs. Numbers "
         f"of other data sets are not counted, nor are {len(every) - len(claims)} controls that no paper claims."
     )
     held = sum(c["verdict"] in WORDS[:2] for c in claims)
     failed = sum(c["verdict"] in ("direction fails", "lower") for c in claims)
-    return Picture(figure, caption, f"of {len(claims)} claims {held} hold and {failed} fail on this study.")
+    return Picture(
+        figure, caption, f"of {len(decided)} judged claims {held} hold and {failed} fail on this study."
+    )
 
 
 def claim_differences(e: Evidence) -> Picture:

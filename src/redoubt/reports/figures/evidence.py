@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from redoubt.evaluation import check_table
-from redoubt.records import results
-from redoubt.records.files import read_record
+from redoubt.records import results, trainings
+from redoubt.records.shipped import training_file
 from redoubt.reports import comparisons
 from redoubt.reports.names import attack as attack_called
 from redoubt.reports.names import label
@@ -79,11 +79,8 @@ class Evidence:
     def records(self, run: str) -> list[dict]:
         """The training records of a variant, one a seed."""
         if run not in self._records:
-            paths = [
-                self.root / "checkpoints" / self.study / run / f"seed{s}" / "record.json"
-                for s in self.runs[run]["seeds"]
-            ]
-            self._records[run] = [read_record(p, f"redoubt train {self.study}/{run}") for p in paths]
+            paths = [training_file(self.root, f"{self.study}/{run}", s) for s in self.runs[run]["seeds"]]
+            self._records[run] = [trainings.read(p, f"redoubt train {self.study}/{run}") for p in paths]
         return self._records[run]
 
     def results(self, run: str) -> list[dict]:

@@ -1,10 +1,9 @@
 """`reports/all_figures`: every figure with its caption, its hashes and the exhibit that it is."""
 
 import hashlib
-import json
 from pathlib import Path
 
-from redoubt.records.files import write_whole
+from redoubt.records.files import write_record
 from redoubt.reports.exhibits import ALL, NOTEBOOKS
 
 _NOTEBOOK = {e.name: notebook for notebook, exhibits in NOTEBOOKS.items() for e in exhibits}
@@ -48,4 +47,4 @@ def listing(folder: Path, path: Path) -> None:
                 **about,
             }
         )
-    write_whole(path, (json.dumps({"figures": entries}, indent=1) + "\n").encode())
+    write_record(path, {"figures": entries})

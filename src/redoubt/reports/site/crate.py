@@ -5,7 +5,6 @@ are judged, the software, and the action that made the tables and figures from t
 newest record, so that equal records give an equal file.
 """
 
-import json
 import mimetypes
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from redoubt import __version__
+from redoubt.records import crate_seal
+from redoubt.records.crate_seal import NAME
 from redoubt.records.files import sha256, write_whole
 from redoubt.reports.site import verdicts
 from redoubt.reports.site.evidence import Evidence
 
-NAME = "ro-crate-metadata.json"
 FORMATS = {
     ".csv": "text/csv",
     ".html": "text/html",
@@ -36,7 +36,7 @@ SHA256 = "https://w3id.org/ro/terms/workflow-run#sha256"
 def write(evidence: Evidence) -> None:
     """Describes what lies in the reports folder now; the site has to be written before."""
     made = crate(evidence).metadata.generate()
-    write_whole(evidence.reports / NAME, (json.dumps(made, indent=1, sort_keys=True) + "\n").encode())
+    write_whole(evidence.reports / NAME, crate_seal.sealed(made))
 
 
 def crate(evidence: Evidence) -> ROCrate:

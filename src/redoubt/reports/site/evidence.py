@@ -14,8 +14,8 @@ import pandas as pd
 
 from redoubt.claims.fidelity import Method, load_all
 from redoubt.evaluation import check_table
-from redoubt.records import results
-from redoubt.records.files import read_json, read_record, sha256
+from redoubt.records import results, trainings
+from redoubt.records.files import read_json, sha256
 
 SIZE = re.compile(r'<svg[^>]* width="([\d.]+)pt" height="([\d.]+)pt"')
 
@@ -126,7 +126,7 @@ def load(
 def _runs(result_files: list[Path], record_files: list[Path]) -> list[Run]:
     trained = {}
     for path in record_files:
-        record = read_record(path, "redoubt train")
+        record = trainings.read(path)
         trained[tuple(record["run"].values())] = (record, path)
     runs: dict[tuple, Run] = {}
     for path in result_files:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from redoubt.data.catalogue import describe
 from redoubt.records import results
+from redoubt.reports import origins
 from redoubt.reports.accuracies import fewer, percent
 from redoubt.reports.check_states import STATES, states
 from redoubt.reports.comparisons import points
@@ -28,6 +29,10 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "states": _states(checks),
         "scales": {study: scale(runs, study) for study in dict.fromkeys(r.study for r in runs)},
         "hardware": sorted({str(r["provenance"].get("hardware")) for r in records}),
+        "origins": {
+            study: origins.summary([(s.file, s.record) for r in runs if r.study == study for s in r.seeds])
+            for study in dict.fromkeys(r.study for r in runs)
+        },
         "computed": _duration(sum(r["training_seconds"] + r["provenance"]["seconds"] for r in records)),
         "last": max((r["provenance"]["started"] for r in records), default=""),
     }
@@ -92,7 +97,15 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
         "seeds": sorted({s.seed for r in runs for s in r.seeds}),
         "defenses": [_defense(study, d, tidy, data["n"]) for d in ranked],
         "first": _first(tidy, ranked),
+        "shared": _shared(tidy, ranked),
     }
+
+
+def _shared(tidy: pd.DataFrame, ranked: list[str]) -> list[tuple[str, str]]:
+    """Of defenses whose seeds faced different attacks: the worst case over those that every seed faced."""
+    rows = tidy[tidy["name"] == "worst_shared"]
+    of = {d: group for d, group in rows.groupby("defense", sort=False)}
+    return [(d, percent(of[d])) for d in ranked if d in of]
 
 
 def _first(tidy: pd.DataFrame, ranked: list[str]) -> dict[str, Any] | None:

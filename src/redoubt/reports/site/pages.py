@@ -62,11 +62,13 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
     papers = verdicts.papers(evidence)
     tables = list(_tables(evidence, links))
     listed = {t["table"]: to(t["page"]) for t in tables if t["part"] == 1}
+    summary = home.summary(evidence)
     told = [notebooks.read(evidence.reports, file) for file in evidence.notebooks]
     shared: dict[str, Any] = {
         "papers": papers,
         "links": links,
-        "summary": home.summary(evidence),
+        "summary": summary,
+        "scales": summary["scales"],
         "paper_pages": {p.key: to(p.page) for p in papers},
         "names": verdicts.NAMES,
         "table_pages": listed,
@@ -75,7 +77,6 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "place": functools.partial(verdicts.place, papers=papers),
         "runs": evidence.runs,
     }
-    shared["scales"] = shared["summary"]["scales"]
 
     def write(template: str, page: str, **values: Any) -> tuple[str, str]:
         return page, jinja.get_template(template).render(page=page, **shared, **values)
@@ -104,7 +105,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield write("notebook.html", notebook.page, notebook=notebook, sizes=sizes)
     for table in tables:
         yield write("table.html", table["page"], table=table)
-    states = shared["summary"]["states"]["runs"]
+    states = summary["states"]["runs"]
     cell = ["study", "defense", "variant"]
     tidy = dict(list(evidence.tidy.groupby(cell, sort=False)))
     checks = dict(list(evidence.checks.groupby(cell, sort=False))) if len(evidence.checks) else {}

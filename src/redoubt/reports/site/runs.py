@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from redoubt.claims.fidelity import Method, about
+from redoubt.reports import origins
 from redoubt.reports.accuracies import percent
 from redoubt.reports.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
 from redoubt.reports.site.evidence import Run, Seed
@@ -76,7 +77,6 @@ def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
 def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
     correct, n = int(row["correct"].sum()), int(row["n"])
     ci = accuracy(row["correct"])
-    made = seed.record["provenance"]
     told = row["info"].get("challenge")
     weights = seed.record["checkpoints"].get(row["checkpoint"], {})
     return {
@@ -88,7 +88,7 @@ def _evaluation(row: dict[str, Any], seed: Seed) -> dict[str, Any]:
         "checkpoint": row["checkpoint"],
         "weights": weights.get("sha256", ""),
         "code": seed.record["fingerprint"]["code"],
-        "hardware": made.get("hardware"),
+        "made": origins.words(seed.file, seed.record),
         "file": challenge_of(seed, told["file"]).as_posix() if told else seed.file.as_posix(),
         "kept": copy_of(seed, "challenges", told["file"]) if told else copy_of(seed),
         "by": told["by"] if told else None,

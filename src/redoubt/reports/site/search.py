@@ -44,7 +44,7 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
 
 
 def _attacks(evidence: Evidence) -> Iterator[tuple[str, str, str, str, str, int]]:
-    """Each attack of a study once, with the page of the first run that faced it: study, name, family, parts, page, runs."""
+    """Each attack of a study once: study, name, family, parts, page of the first run that faced it, how many did."""
     faced: dict[tuple[str, str], list[tuple[dict[str, Any], str]]] = {}
     for run in evidence.runs:
         for name, e in {e["name"]: e for s in run.seeds for e in s.record["evaluations"]}.items():

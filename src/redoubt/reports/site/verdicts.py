@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from redoubt.claims.fidelity import Method, about
+from redoubt.claims.report import judged, waiting
 from redoubt.reports import names
 from redoubt.reports.site import sentences
 from redoubt.reports.site.evidence import Evidence, Run, Seed
 from redoubt.reports.site.links import anchor, flat, to
 from redoubt.reports.verdict_looks import SHOWN
 
-WAITING = ("not run", "not comparable")  # verdicts that no run here gave
 NAMES = names.PAPERS
 
 
@@ -82,16 +82,6 @@ class Paper:
         """The claim that stands for the paper in one sentence: the one that its file names, else its first."""
         named = [c for c in self.judged if c.get("headline")]
         return next(iter([*named, *self.judged]), None)
-
-
-def judged(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """The claims that runs here decided, a claim that several studies test once for each."""
-    return [c for c in claims or [] if c.get("kind") != "context" and c.get("verdict") not in WAITING]
-
-
-def waiting(claims: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """The claims that a run could test, but none here does, or not under the paper's protocol."""
-    return [c for c in claims or [] if c.get("kind") != "context" and c.get("verdict") in WAITING]
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
