@@ -114,7 +114,7 @@ def finish(figure: Figure, cells: list[Axes], labels: tuple[str, str]) -> Figure
     width = float(figure.get_figwidth())
     widest = max((len(n) for n in handles), default=0) + 6
     columns = max(1, min(len(handles), int(LETTERS * width / widest)))
-    figure.set_figheight(figure.get_figheight() + 0.19 * (len(handles) // (columns + 1)))
+    figure.set_figheight(figure.get_figheight() + 0.21 * (-(-len(handles) // columns) - 1))
     figure.legend(
         handles.values(),
         handles,
