@@ -124,10 +124,10 @@ def build(
         Table(
             "main",
             "Accuracy in percent, natural and under attack: mean over seeds with its 95 % bootstrap interval over "
-            "images and seeds, which has no width at 0 and at 100. `worst` is the minimum, image by image, over "
-            "every main attack that a seed faced, `worst_shared` over those that all its seeds faced, where these "
-            "are fewer; a cell of fewer images or seeds than `n` and `seeds` says so; `checks` counts failed validity "
-            "checks, listed in the table of that name; `made`: here, or recorded elsewhere, when and on what.",
+            "images and seeds, which has no width at 0 and at 100. `worst` is the minimum, image by image, over every "
+            "main attack that a seed faced, `worst_shared` over those that all its seeds faced, where these are fewer; "
+            "a cell of fewer images or seeds than `n` and `seeds` says so; `checks` counts failed validity checks, "
+            "listed in the table of that name.",
             flagged(main, checks[checks["variant"] == "main"], by),
             sources,
         ),
