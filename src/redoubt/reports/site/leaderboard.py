@@ -33,7 +33,9 @@ def _board(evidence: Evidence, study: str, rows: pd.DataFrame) -> dict[str, Any]
     return {
         "study": study,
         "columns": [(c, names.attack(c)) for c in shown],
-        "left_out": [names.attack(c) for c in cells.columns.drop(["seeds", "n"]) if c not in shown],
+        "left_out": [
+            names.attack(c) for c in cells.columns.drop(["seeds", "n"]) if c not in (*shown, "worst_shared")
+        ],
         "rows": [
             {
                 "name": names.label(f"{defense}/main"),
@@ -50,8 +52,9 @@ def _board(evidence: Evidence, study: str, rows: pd.DataFrame) -> dict[str, Any]
 
 def _cell(text: str, href: str) -> dict[str, str]:
     """The value apart from what stands behind it: its interval, and whether it is of fewer images or seeds."""
-    value, _, around = text.partition(" ")
-    return {"value": value, "around": around, "href": href}
+    value, _, rest = text.partition(" ")
+    around, _, fewer = rest.partition(" (")
+    return {"value": value, "around": around, "fewer": fewer.rstrip(")"), "href": href}
 
 
 def _checks(checks: pd.DataFrame, page: str) -> dict[str, Any]:
