@@ -19,10 +19,12 @@ from redoubt.errors import RedoubtError
 from redoubt.evaluation import check_table
 from redoubt.records import results, shipped
 from redoubt.records.files import write_whole
-from redoubt.reports import comparisons, exhibits, origins, tables
+from redoubt.reports import comparisons, exhibits, origins, published, tables
 from redoubt.reports.figures import style
 from redoubt.reports.figures.evidence import Evidence
 from redoubt.reports.figures.overview import adaptive_protocol, clean_against_robust
+from redoubt.reports.figures.published import above_the_truth
+from redoubt.reports.figures.style import Picture
 
 MARK = "<!-- What follows is written by `redoubt evidence` from tracked records alone. -->"
 FIGURES = (adaptive_protocol, clean_against_robust)
@@ -42,11 +44,15 @@ def write(root: Path, claims: Path, out: Path) -> list[Path]:
     ledger = shipped.ledger(root)
     files: dict[str, bytes] = {}
     pages = []
-    for name in ledger["studies"]:
-        study = load_study(root / "studies" / f"{name}.yaml")
-        made = _study(root, study, ledger)
-        pages.append(made.pop("page").decode())
-        files |= made
+    studies = [load_study(root / "studies" / f"{name}.yaml") for name in ledger["studies"]]
+    external = [study for study in studies if list(study.defenses) == ["external"]]
+    for study in studies:
+        if study not in external:
+            made = _study(root, study, ledger)
+            pages.append(made.pop("page").decode())
+            files |= made
+    if external:
+        pages.append(_published(root, external, ledger, files))
     if ledger["studies"]:
         pages.append(_claims(root, claims, ledger, files))
     page = out / "README.md"
@@ -102,10 +108,8 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     shown = []
     style()
     for draw in FIGURES if len(main) else ():
-        file, picture, drawn = f"evidence/{draw.__name__}-{study.name}.svg", draw(evidence), io.BytesIO()
-        picture.figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
-        plt.close(picture.figure)
-        files[file] = drawn.getvalue()
+        file, picture = f"evidence/{draw.__name__}-{study.name}.svg", draw(evidence)
+        files[file] = _drawn(picture)
         shown += [
             f"![{draw.__name__.replace('_', ' ')}]({file})",
             f"{picture.caption} Found: {picture.found}",
@@ -127,6 +131,34 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     ]  # fmt: skip
     files[f"evidence/{study.name}.md"] = ("\n\n".join(parts) + "\n").encode()
     return {**files, "page": "\n\n".join(told).encode()}
+
+
+def _published(root: Path, studies: list[Study], ledger: dict[str, Any], files: dict[str, bytes]) -> str:
+    """The part of the page on weights that others published: one table, and a figure a study."""
+    style()
+    shown, paths = [], []
+    for study in studies:
+        found, missing = _results(root, study.name, ledger), shipped.missing(ledger, study.name)
+        held = exhibits.held(study, "results", _variants(study, missing))
+        picture = above_the_truth(Evidence(root, study.name, held.described()["runs"]))
+        name = f"evidence/above_the_truth-{study.name}.svg"
+        files[name] = _drawn(picture)
+        shown += [f"![{study.about}]({name})", f"{picture.caption} Found: {picture.found}"]
+        paths += found
+        if missing:
+            shown.append(_lacks(missing))
+    records = [(p, results.read(p, challenged=False)) for p in paths]
+    return "\n\n".join(
+        ["### Published weights, attacked again", f"{origins.summary(records)}. {published.CAPTION}",
+         _markdown(published.table(paths)), *shown]
+    )  # fmt: skip
+
+
+def _drawn(picture: Picture) -> bytes:
+    held = io.BytesIO()
+    picture.figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(picture.figure)
+    return held.getvalue()
 
 
 def _lacks(missing: set[str]) -> str:

@@ -18,8 +18,10 @@ PAPERS = {
 }  # fmt: skip
 ATTACKS = {
     "clean": "natural", "worst": "worst case", "fgsm": "FGSM", "screen": "APGD, 2 losses", "autoattack": "AutoAttack",
-    "autoattack_rand": "AutoAttack, rand", "square": "Square", "stadv": "StAdv", "pssr_stadv": "StAdv", "ddn": "DDN",
-    "pssr_ddn": "DDN", "l2": "PGD, l2", "cw": "C&W", "oblivious": "oblivious PGD", "oblivious_fgsm": "oblivious FGSM",
+    "autoattack_rand": "AutoAttack, rand", "square": "Square",
+    "apgd_ce": "APGD-CE", "apgd_dlr": "APGD-DLR", "apgd_t": "APGD-T", "fab_t": "FAB-T", "pgd_restarts": "PGD, restarts",
+    "pgd_targets": "PGD, targeted margin", "cw100": "C&W-100", "cw40": "C&W-40",
+    "stadv": "StAdv", "pssr_stadv": "StAdv", "ddn": "DDN", "pssr_ddn": "DDN", "l2": "PGD, l2", "cw": "C&W", "oblivious": "oblivious PGD", "oblivious_fgsm": "oblivious FGSM",
     "oblivious_cw": "oblivious C&W", "oblivious_stadv": "oblivious StAdv", "oblivious_ddn": "oblivious DDN",
     "transfer": "transferred", "transfer_twin": "transferred from a twin", "bpda_identity": "BPDA, identity",
     "pssr_bpda_identity": "BPDA, identity", "bpda_mask": "BPDA, mask", "pssr_bpda_mask": "BPDA, mask",
