@@ -161,10 +161,12 @@ def test_worst_cases_over_different_attacks_are_told_and_compared_both_ways(reco
     assert "worst case of pgd_at/main over clean, a" in row["differences"]
     assert "worst case of cure/main over clean, a, b" in row["differences"]
     (found,) = row["comparisons"]
-    assert found["value"] == pytest.approx(-30)
-    assert found["same_attacks"]["over"] == ["clean", "a"]
-    assert found["same_attacks"]["value"] == pytest.approx(20)
-    assert found["same_attacks"]["outcome"] == "direction holds"
+    assert found["same_attacks"] == ["clean", "a"]
+    assert found["value"] == row["ours"] == pytest.approx(20), (
+        "what is shown is over the attacks that both faced"
+    )
+    assert found["sides"] == pytest.approx([70, 50])
+    assert (found["all_attacks"]["value"], found["all_attacks"]["outcome"]) == (-30, "direction fails")
     assert found["outcome"] == "not told apart", "it fails only by an attack that one side did not face"
 
 

@@ -12,8 +12,8 @@ A claim in a file holds what the paper says (`redoubt.claims.schema`) and, where
 attack_last, that is best minus last weights) each have `attack`: a named attack of the study, `clean` or `worst`, which
 `nrr` and `gap` mean where they name none
 (image by image over all main attacks that a seed of a run faced; where the two sides faced different ones, that is
-listed, the difference is taken a second time over those that both faced, and where the two outcomes differ nothing is
-told apart); `seconds_per_epoch`; `fluctuation` (standard deviation of validation robust accuracy over the
+listed, the difference is taken over those that both faced and a second time over all, and where the two outcomes differ
+nothing is told apart); `seconds_per_epoch`; `fluctuation` (standard deviation of validation robust accuracy over the
 second half of the epochs); `metric` needs `metric`, a name in the last epoch of the training record.
 Accuracies and what is made of them are shares: `value: 0.1` is 10 %. `expect`: `higher`, `lower` (than right or value),
 `same` (the whole interval within `tolerance`, 0.01 where it is not given), `not_lower`, `not_higher` (by more than
@@ -35,8 +35,9 @@ reports/claims.json is a list, worst verdict first, of
     direction (what a flagged claim would be, else null), why, cost (text, for what was not run, else null),
     comparisons (list of {text, left, right, measure, attack, expect, against, tolerance, sides (the quantity of either
     side), value, interval, outcome, seeds (how many), used (which), n, discordant (images that only the left, only the
-    right classifies correctly), bootstrap ({seed, draws}), same_attacks (of worst cases over different attacks {over,
-    value, interval, outcome}, else null)}; numbers in `unit`),
+    right classifies correctly), bootstrap ({seed, draws}), same_attacks (of worst cases over
+    different attacks those that both sides faced, which all of this is over, else null), all_attacks ({value, interval,
+    outcome} over all that either side faced, else null)}; numbers in `unit`),
     protocols (list of {what, paper, here}), evidence (list of result and training record files).
 """
 

@@ -37,7 +37,8 @@ class Found:
         discordant: over all seeds, how many images only the left and only the right classifies correctly, None where
             that does not decide.
         outcome: empty until it is judged.
-        alike: of worst cases over different attacks, the difference over those that both sides faced.
+        over: of worst cases over different attacks, those that both sides faced: the difference is over these.
+        whole: then the difference over all that either side faced, with its outcome.
     """
 
     difference: Interval
@@ -46,7 +47,8 @@ class Found:
     n: int | None = None
     discordant: list[int] | None = None
     outcome: str = ""
-    alike: dict[str, Any] | None = None
+    over: list[str] | None = None
+    whole: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def compare(evidence: Evidence, study: str, c: Comparison) -> dict[str, Any] | M
         "n": found.n,
         "discordant": found.discordant,
         "bootstrap": {"seed": SEED, "draws": DRAWS} if c.attack else None,
-        "same_attacks": found.alike,
+        "same_attacks": found.over,
+        "all_attacks": found.whole,
     }
 
 
@@ -133,7 +136,7 @@ def names(c: Comparison) -> list[str]:
 
 
 def _both_ways(evidence: Evidence, study: str, c: Comparison, found: Found) -> Found:
-    """Worst cases over different attacks are compared a second time, over the attacks that both sides faced.
+    """Worst cases over different attacks are compared over those that both sides faced, and a second time over all.
 
     Where the two outcomes differ, nothing is told apart: the difference may be one of the attacks.
     """
@@ -146,12 +149,11 @@ def _both_ways(evidence: Evidence, study: str, c: Comparison, found: Found) -> F
     again = _of_bits(evidence, study, c, lambda run, name: of[run] if name == "worst" else None)
     if isinstance(again, Missing):
         return replace(found, outcome=judged)
-    d, second = again.difference, outcome(c, again.difference)
-    told = {
-        "over": over, "value": rounded(100 * d.value), "interval": [rounded(100 * d.low), rounded(100 * d.high)],
-        "outcome": second,
+    d, alone = found.difference, outcome(c, again.difference)
+    whole = {
+        "value": rounded(100 * d.value), "interval": [rounded(100 * d.low), rounded(100 * d.high)], "outcome": judged,
     }  # fmt: skip
-    return replace(found, outcome=judged if judged == second else OPEN, alike=told)
+    return replace(again, outcome=judged if judged == alone else OPEN, over=over, whole=whole)
 
 
 def _of_bits(

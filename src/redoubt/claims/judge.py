@@ -5,9 +5,7 @@ from typing import Any, cast
 from redoubt.claims import numbers
 from redoubt.claims.directions import FAILS, HOLDS, OPEN, Missing, compare, rounded, together
 from redoubt.claims.evidence import Evidence
-from redoubt.claims.schema import PROTOCOL, Claim, Number
-
-MISSING_SEEDS = 3  # what a direction asks for: spread over seeds
+from redoubt.claims.schema import PROTOCOL, SEEDS, Claim, Number
 
 
 def judge(claim: Claim, evidence: Evidence, protocol: dict[str, str] | None = None) -> list[dict[str, Any]]:
@@ -130,7 +128,7 @@ def _direction_not_run(claim: Claim, evidence: Evidence, lacking: dict[str, list
     count = {study: len({r for m in found for r in m.runs}) for study, found in lacking.items()}
     study = min(count, key=lambda name: (count[name], len(lacking[name])))
     runs = list(dict.fromkeys(r for m in lacking[study] for r in m.runs))
-    costs = [evidence.cost(study, run, MISSING_SEEDS) for run in runs]
+    costs = [evidence.cost(study, run, SEEDS) for run in runs]
     why = "; ".join(dict.fromkeys(m.why for m in lacking[study]))
     return _row(claim, "not run", why, cost="; ".join(c for c in costs if c) or None)
 

@@ -22,6 +22,7 @@ VERDICTS = (
     "direction holds",
     "reproduced",
 )  # worst first
+SEEDS = 3  # that the runs of a direction are asked to have in common: spread over seeds
 WAITING = ("not run", "not comparable")  # verdicts that no run here gave
 OURS = ("ours", "control")  # statuses of what this replication asks, and no paper claims
 # What a paper may say of how it got its main numbers, beside what is done here.

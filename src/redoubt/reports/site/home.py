@@ -12,6 +12,7 @@ from redoubt.reports.check_states import STATES, states
 from redoubt.reports.comparisons import points
 from redoubt.reports.site.evidence import Evidence, Run
 from redoubt.reports.site.links import anchor, to
+from redoubt.reports.site.sentences import within
 from redoubt.statistics.intervals import paired_difference
 
 
@@ -88,6 +89,7 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
     data = runs[0].seeds[0].record["data"]
     threat = runs[0].seeds[0].record["threat"]
     ranked = sorted(means, key=lambda d: means[d], reverse=True)
+    seeds = tidy["seed"].nunique()
     return {
         "name": study,
         "data": data["name"],
@@ -95,7 +97,7 @@ def _study(evidence: Evidence, study: str) -> dict[str, Any]:
         "threat": f"{threat['norm']}, eps {threat['eps']:.4g}",
         "runs": len(runs),
         "seeds": sorted({s.seed for r in runs for s in r.seeds}),
-        "defenses": [_defense(study, d, tidy, data["n"]) for d in ranked],
+        "defenses": [_defense(study, d, tidy, data["n"], seeds) for d in ranked],
         "first": _first(tidy, ranked),
         "shared": _shared(tidy, ranked),
     }
@@ -118,22 +120,46 @@ def _first(tidy: pd.DataFrame, ranked: list[str]) -> dict[str, Any] | None:
         sides = results.alike(of[ranked[0]], of[other])
         bits = results.common(*sides) if sides else None
         d = paired_difference(*bits) if bits else None
+        text = (
+            f"{points(d)} points{_over(of[ranked[0]], of[other], *sides)}"
+            if d and sides
+            else "no attack in common"
+        )
         if d is not None and d.low > 0:
-            told = (other, points(d))
+            told = (other, text)
             break
-        tied.append((other, points(d) if d else "no attack in common"))
+        tied.append((other, text))
     return {"name": ranked[0], "tied": tied, "told": told}
 
 
-def _defense(study: str, defense: str, tidy: pd.DataFrame, n: int) -> dict[str, Any]:
-    """Natural and worst-case accuracy of a defense's main variant: text, place on a scale of 0 to 100, address."""
+def _over(first: pd.DataFrame, other: pd.DataFrame, *sides: pd.DataFrame) -> str:
+    """What two worst cases are compared over, where that is less than stands in the table."""
+    seeds = sorted(set(sides[0]["seed"]))
+    fewer = len(seeds) < max(run["seed"].nunique() for run in (first, other))
+    whole = [run[run["name"] == "worst"].set_index("seed")["attack"] for run in (first, other)]
+    same = all(
+        faced[r["seed"]] == r["attack"]
+        for faced, s in zip(whole, sides, strict=True)
+        for _, r in s.iterrows()
+    )
+    return within(seeds if fewer else [], not same)
+
+
+def _defense(study: str, defense: str, tidy: pd.DataFrame, n: int, seeds: int) -> dict[str, Any]:
+    """Natural and worst-case accuracy of a defense's main variant: text, place on a scale of 0 to 100, address.
+
+    Args:
+        seeds: of the study; `few` says where the defense has fewer.
+    """
     rows = tidy[tidy["defense"] == defense]
     page = f"site/runs/{study}/{defense}/main.html"
-    found: dict[str, Any] = {"name": defense, "href": to(page)}
+    of = rows["seed"].nunique()
+    few = f"{of} seed{'s' * (of > 1)}" if of < seeds else ""
+    found: dict[str, Any] = {"name": defense, "href": to(page), "few": few}
     for kind in ("clean", "worst"):
         group = rows[rows["name"] == kind]
         found[kind] = {
-            "text": percent(group) + fewer(group, n, rows["seed"].nunique()),
+            "text": percent(group) + fewer(group, n, of),
             "at": round(100 * _mean(group), 2),
             "href": to(page, anchor("attack", kind)),
         }

@@ -16,7 +16,7 @@ FILLED = 0.5  # of the rows: what fewer defenses face is no column, and stands o
 
 
 def boards(evidence: Evidence) -> list[dict[str, Any]]:
-    """One for each study: its `columns` (evaluation, name) and its `rows`."""
+    """One for each study: its `columns` (evaluation, name), its `rows`, and the most `seeds` of a row."""
     main = evidence.tidy[(evidence.tidy["variant"] == "main") & (evidence.tidy["role"] == "main")]
     return [_board(evidence, str(study), rows) for study, rows in main.groupby("study", sort=False)]
 
@@ -32,6 +32,7 @@ def _board(evidence: Evidence, study: str, rows: pd.DataFrame) -> dict[str, Any]
     checks = checks[(checks["study"] == study) & (checks["variant"] == "main")]
     return {
         "study": study,
+        "seeds": int(cells["seeds"].max()),
         "columns": [(c, names.attack(c)) for c in shown],
         "left_out": [
             names.attack(c) for c in cells.columns.drop(["seeds", "n"]) if c not in (*shown, "worst_shared")

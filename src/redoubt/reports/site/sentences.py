@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from redoubt.claims.schema import SEEDS
 from redoubt.reports.names import attack, label
 
 MEASURES = {
@@ -65,9 +66,9 @@ def tolerance(c: dict[str, Any]) -> str:
 
 def found(c: dict[str, Any]) -> str:
     """What came out of it, and on which side it missed."""
-    again = c.get("same_attacks")
-    if again and again["outcome"] != c["outcome"]:
-        return "not told apart, as the same attacks on either side give another outcome"
+    whole = c.get("all_attacks")
+    if whole and whole["outcome"] != c["outcome"]:
+        return "not told apart, as all attacks that either side faced give another outcome"
     if c["outcome"] == "direction holds":
         return "it holds"
     if c["outcome"] == "not told apart":
@@ -80,20 +81,44 @@ def sentence(c: dict[str, Any]) -> str:
     """The whole comparison as one sentence."""
     if c.get("value") is None:
         return str(c.get("text", ""))
-    said = f"{sides(c)}; difference {difference(c)}, expected {expected(c)}: {found(c)}."
+    said = f"{sides(c)}; difference {difference(c)}{on(c)}, expected {expected(c)}: {found(c)}."
     return said[0].upper() + said[1:]
 
 
 def same_attacks(c: dict[str, Any]) -> str:
-    """The second comparison of worst cases over different attacks; empty where there is none."""
-    again = c.get("same_attacks")
-    if not again:
+    """Which attacks worst cases over different ones are compared over, and what all give; empty where all are alike."""
+    if not c.get("same_attacks"):
         return ""
-    over = ", ".join(attack(a) for a in again["over"])
+    over = ", ".join(attack(a) for a in c["same_attacks"])
+    whole = c["all_attacks"]
     return (
-        f"the two sides faced different attacks; over those that both faced ({over}): "
-        f"{difference({**c, **again})}, {again['outcome']}"
+        f"the two sides faced different attacks: this is over those that both faced ({over}); over all that either "
+        f"faced it would be {difference({**c, **whole})}, {whole['outcome']}"
     )
+
+
+def on(c: dict[str, Any]) -> str:
+    """` on seed 0 and the attacks that both faced`: where seeds are fewer than SEEDS or the attacks not all."""
+    used = c.get("used") or []
+    return within(used if len(used) < SEEDS else [], bool(c.get("same_attacks")))
+
+
+def within(seeds: list[int], attacks: bool) -> str:
+    """What a difference of two runs is over.
+
+    Args:
+        seeds: where they are to be told, else empty.
+        attacks: whether the two faced different ones.
+    """
+    told = [f"seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}"] if seeds else []
+    told += ["the attacks that both faced"] if attacks else []
+    return f" on {' and '.join(told)}" if told else ""
+
+
+def few(claim: dict[str, Any]) -> str:
+    """`1 of 3 seeds`: where some comparison has fewer in common than a direction asks for; else empty."""
+    least = min((len(c["used"]) for c in claim.get("comparisons") or [] if c.get("used")), default=SEEDS)
+    return f"{least} of {SEEDS} seeds" if least < SEEDS else ""
 
 
 def turns(claim: dict[str, Any]) -> str:
