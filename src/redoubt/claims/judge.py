@@ -22,6 +22,8 @@ def judge(claim: Claim, evidence: Evidence, protocol: dict[str, str] | None = No
     for row in rows:
         if claim.kind != "context":
             row["protocols"] = _beside(there, row, evidence)
+        if claim.kind == "direction" and row["study"]:
+            row["differences"] = [*numbers.other(row["protocols"]), *row["differences"]]
     return rows
 
 
@@ -89,7 +91,7 @@ def _judged_direction(
             claim, verdict, why, study=study,
             ours=one["value"] if one else "; ".join(f["text"] for f in found),
             interval=one["interval"] if one else None, unit=one["unit"] if one else None,
-            differences=_told(claim, evidence, study, runs), comparisons=found,
+            differences=_told(claim, evidence, study), comparisons=found,
             evidence=evidence.files(study, runs),
         ),
         evidence.failed(study, runs),
@@ -108,17 +110,13 @@ def _counted(outcomes: list[str]) -> str:
     return f"of {len(outcomes)} comparisons {', '.join(of)}{decided}"
 
 
-def _told(claim: Claim, evidence: Evidence, study: str, runs: list[str]) -> list[str]:
-    """What a reader of a direction has to know: another setting, and worst cases over other attacks."""
-    record = next(iter(evidence.records[study, runs[0]].values()))
-    found = numbers.setting(claim, record)
-    if claim.dataset is None:
-        found.append(f"data set: {record['config']['data']['name']} here")
-    if any(c.attack == "worst" for c in claim.judge or ()):
-        over = {run: evidence.worst_of(study, run) for run in runs}
-        if len(set(over.values())) > 1:
-            found += [f"worst case of {run} over {attacks}" for run, attacks in over.items()]
-    return found
+def _told(claim: Claim, evidence: Evidence, study: str) -> list[str]:
+    """Worst cases over other attacks, which a reader of a direction has to know."""
+    runs = dict.fromkeys(r for c in claim.judge or () for r in (c.left, c.right) if r)
+    if not any(c.attack == "worst" for c in claim.judge or ()):
+        return []
+    over = {run: evidence.worst_of(study, run) for run in runs}
+    return [f"worst case of {run} over {a}" for run, a in over.items()] if len(set(over.values())) > 1 else []
 
 
 def _direction_not_run(claim: Claim, evidence: Evidence, lacking: dict[str, list[Missing]]) -> dict[str, Any]:

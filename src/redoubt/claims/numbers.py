@@ -100,6 +100,15 @@ def setting(claim: Claim, record: dict[str, Any]) -> list[str]:
     return [f"{what}: {there} there, {here} here" for what, there, here in pairs if _other(there, here)]
 
 
+def other(protocols: list[dict[str, str | None]]) -> list[str]:
+    """Every line of two protocols side by side that differs, where both are known."""
+    return [
+        f"{p['what']}: {p['paper']} there, {p['here']} here"
+        for p in protocols
+        if p["here"] is not None and _other(p["paper"], p["here"])
+    ]
+
+
 def differences(claim: Claim, number: Number, record: dict[str, Any]) -> list[str]:
     """Every difference in protocol that forbids to hold our number against the paper's."""
     threat = record["config"]["threat"]

@@ -46,7 +46,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(here=_here, ticks=_ticks, flat=flat, verdict=verdict_looks.shown)
-    made.globals.update(anchor=anchor, to=to, counts=verdicts.counts)
+    made.globals.update(anchor=anchor, to=to, counts=verdicts.counts, distinct=verdicts.distinct)
     made.globals.update(
         measured=verdicts.measured, rank=verdicts.rank, mark=verdicts.mark, says=verdicts.says
     )
@@ -88,8 +88,8 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "index.html",
         "index.html",
         evidence=evidence,
-        judged=[c for p in papers for c in p.judged],
-        controls=[c for p in papers for c in p.controls],
+        judged=verdicts.sorted_by_verdict([c for p in papers for c in p.judged]),
+        controls=verdicts.sorted_by_verdict([c for p in papers for c in p.controls]),
         tables=first,
         across=across,
         boards=leaderboard.boards(evidence),

@@ -6,6 +6,7 @@ from typing import Any
 
 from redoubt.claims.fidelity import Method, about
 from redoubt.claims.report import judged, waiting
+from redoubt.claims.schema import VERDICTS
 from redoubt.reports import names
 from redoubt.reports.site import sentences
 from redoubt.reports.site.evidence import Evidence, Run, Seed
@@ -60,6 +61,11 @@ class Paper:
         return [c for c in judged(self.claims) if c.get("by") == "ours"]
 
     @property
+    def distinct(self) -> list[dict[str, Any]]:
+        """Each judged claim once."""
+        return distinct(self.judged)
+
+    @property
     def waiting(self) -> list[dict[str, Any]]:
         return waiting(self.claims)
 
@@ -70,7 +76,7 @@ class Paper:
 
     @property
     def counts(self) -> list[tuple[str, int]]:
-        return counts(self.judged)
+        return counts(self.distinct)
 
     @property
     def rest_count(self) -> int:
@@ -82,6 +88,21 @@ class Paper:
         """The claim that stands for the paper in one sentence: the one that its file names, else its first."""
         named = [c for c in self.judged if c.get("headline")]
         return next(iter([*named, *self.judged]), None)
+
+
+def distinct(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each claim once: of one that several studies judge, the row with the worst verdict, the first of equal ones."""
+    worst: dict[tuple[str, str], dict[str, Any]] = {}
+    for c in claims:
+        kept = worst.setdefault((str(c["paper"]), str(c["id"])), c)
+        if VERDICTS.index(c["verdict"]) < VERDICTS.index(kept["verdict"]):
+            worst[str(c["paper"]), str(c["id"])] = c
+    return list(worst.values())
+
+
+def sorted_by_verdict(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Worst verdict first; within it the claim that stands for its paper first, then as given."""
+    return sorted(claims, key=lambda c: (VERDICTS.index(c["verdict"]), not c.get("headline")))
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
