@@ -66,7 +66,8 @@ def claims():
         "text": HOSTILE, "left": "cure/main", "right": "pgd_at/main", "measure": "accuracy", "attack": "worst",
         "metric": None, "expect": "higher", "tolerance": 0.01, "against": None, "unit": "points", "value": -5.0,
         "sides": [45.0, 50.0], "interval": [-9.0, -1.0], "outcome": "direction fails", "seeds": 2, "used": [0, 1],
-        "n": 40, "discordant": [3, 7], "bootstrap": {"seed": 0, "draws": 2000}, "same_attacks": None, "all_attacks": None,
+        "n": 40, "discordant": [3, 7], "bootstrap": {"seed": 0, "draws": 2000},
+        "same_attacks": None, "all_attacks": None,
     }  # fmt: skip
     whole = {"value": 1.0, "interval": [-1.0, 3.0], "outcome": "direction holds"}
     other = {"same_attacks": ["clean", "pgd50"], "all_attacks": whole, "outcome": "not told apart"}

@@ -1,11 +1,14 @@
 """What one run's page shows: each evaluation with its record, settings with their sources, checks, provenance."""
 
+import functools
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from redoubt.claims.fidelity import Method, about
+from redoubt.records import shipped
 from redoubt.reports import origins
 from redoubt.reports.accuracies import percent
 from redoubt.reports.site.curves import HEIGHT, SPARK, WIDTH, chart, sparks
@@ -13,6 +16,7 @@ from redoubt.reports.site.evidence import Run, Seed
 from redoubt.reports.site.links import anchor
 from redoubt.statistics.intervals import accuracy
 
+EVERY = re.compile(r"_every(\d+)$")  # of the name of an evaluation: right in all of so many draws
 SETTINGS = ("architecture", "data", "threat", "training")
 
 
@@ -35,6 +39,8 @@ def page(
         "absent": absent[["check", "state"]].to_dict("records"),
         "settings": _settings(run),
         "copy_of": copy_of,
+        "from_where": from_where,
+        "draws": next((found[1] for n in tidy["name"] if (found := EVERY.search(n))), ""),
         "chart": chart(run),
         "sparks": sparks(run),
         "size": (WIDTH, HEIGHT),
@@ -59,6 +65,7 @@ def _attacks(run: Run, tidy: pd.DataFrame) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "id": anchor("attack", name),
+                "every": found_in[1] if (found_in := EVERY.search(name)) else "",
                 "cell": percent(group),
                 "role": "derived" if name.startswith("worst") else first["role"],
                 "family": first["attack"],
@@ -110,6 +117,23 @@ def copy_of(seed: Seed, kind: str = "results", name: str = "") -> str:
 def challenge_of(seed: Seed, name: str) -> Path:
     """Where a challenge of a record lies."""
     return seed.file.parent / "challenges" / name
+
+
+def from_where(seed: Seed, weights: str) -> str:
+    """How a file of weights comes to lie in the project.
+
+    Args:
+        weights: its path as the record has it, below `checkpoints/`.
+    """
+    if weights.removeprefix("checkpoints/") in _carried(seed.file.parents[4]):
+        return "the repository carries it: dvc pull brings it"
+    run = seed.record["run"]
+    return f"not carried by the repository: redoubt train {run['study']}/{run['defense']}/{run['variant']} makes it"
+
+
+@functools.lru_cache(maxsize=1)
+def _carried(root: Path) -> frozenset[str]:
+    return frozenset(shipped.ledger(root)["carried"])
 
 
 def _checks(checks: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from redoubt.reports.site.evidence import Evidence
 from redoubt.reports.site.links import anchor, to
 from redoubt.reports.site.verdicts import Paper, place
 
+OBJECT = "redoubt challenge --examples adv.npz --attack file.py:attack object examples"
+
 
 def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> str:
     """The text of `search.js`.
@@ -36,6 +38,14 @@ def script(evidence: Evidence, papers: list[Paper], pages: dict[str, str]) -> st
     for f in evidence.figures:
         page = places.get(f["figure"], "index.html")
         add("figure", f.get("title", f["figure"]), f["caption"], to(page, anchor("figure", f["figure"])))
+    for p in papers:
+        for c in p.judged[:1]:
+            add(
+                "how to object",
+                f"challenge: send adversarial examples or an attack against {p.name}",
+                OBJECT,
+                place(c, papers),
+            )
     for p in papers:
         for c in p.claims:
             text = " ".join(str(c[k]) for k in ("id", "study", "verdict") if c.get(k))

@@ -172,5 +172,8 @@ addEventListener("DOMContentLoaded", () => {
   mark();
 });
 addEventListener("hashchange", mark);
+addEventListener("click", (event) => { // an address that is already there changes nothing, and its fold may be closed
+  if (event.target.closest?.("a")?.hash && event.target.closest("a").href === location.href) mark();
+});
 addEventListener("beforeprint", () => all("details:not([open])").forEach((d) => { d.open = true; d.dataset.printed = ""; }));
 addEventListener("afterprint", () => all("details[data-printed]").forEach((d) => { d.open = false; delete d.dataset.printed; }));
