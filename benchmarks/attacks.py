@@ -72,8 +72,8 @@ def robust_scene(name: str, network: dict, side: int, n: int, eps: float, epochs
     torch.manual_seed(0)
     model = models.classifier(**network, num_classes=10, in_channels=1, image_size=side).to(device)
     steps = epochs * -(-len(x) // 64)
-    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for epoch in range(epochs):
         radius = eps * min(1.0, 2 * (epoch + 1) / epochs)
         for i in torch.randperm(len(x), generator=draws, device=device).split(64):
@@ -82,9 +82,9 @@ def robust_scene(name: str, network: dict, side: int, n: int, eps: float, epochs
             start = random_start(x[i], "linf", radius, draws)
             z = ascend(loss, x[i], eps=radius, step_size=radius / 2, steps=3, start=start)
             model.train()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(model(z), y[i]).backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     return Scene(name, model.eval(), x_test[:n], y_test[:n])
 

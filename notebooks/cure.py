@@ -122,7 +122,7 @@ gallery.show("cure_blocks_table")
 gallery.show("cure_block_curves")
 
 # %% [markdown]
-# **What it does not show.** That the parts of a small network do what the blocks of a ResNet do; one seed each.
+# **What it does not show.** That the parts of a small network do what the blocks of a ResNet do; most have one seed.
 
 # %% [markdown]
 # ## Does the attack move the representations? (figures 3 and 12)

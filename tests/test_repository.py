@@ -1,4 +1,4 @@
-"""What every change keeps: pins without addresses, no path of a machine, the licence, the citation."""
+"""What every change keeps: pins without addresses, no path of a machine, the license, the citation."""
 
 import re
 import subprocess
@@ -49,7 +49,7 @@ def test_no_machine_path_and_no_registry_host():
         assert not bad.search(path.read_text(encoding="utf-8", errors="replace")), path
 
 
-def test_licence_and_citation():
+def test_license_and_citation():
     assert "Apache License" in (REPO / "LICENSE").read_text()
     cited = yaml.safe_load((REPO / "CITATION.cff").read_text())["references"]
     numbers = {i["value"] for r in cited for i in r["identifiers"]}

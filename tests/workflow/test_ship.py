@@ -110,6 +110,17 @@ def test_a_clone_pulls_what_is_carried_and_attacks_it_without_training(clone):
     assert "Attack smoke/pgd_at/main" in said
 
 
+def test_shipping_from_a_clone_drops_nothing_that_is_not_here(clone):
+    before = [(clone.folder / name).read_bytes() for name in (shipped.LEDGER, "dvc.lock")]
+    clone.run("dvc", "pull", "-q")
+    ship(clone.folder, "smoke")
+    assert [(clone.folder / name).read_bytes() for name in (shipped.LEDGER, "dvc.lock")] == before
+    shutil.rmtree(clone.folder / "checkpoints" / RUN / "seed1")
+    shipment = ship(clone.folder, "smoke")
+    assert "pgd_at/main" in shipment.carried
+    assert [(clone.folder / name).read_bytes() for name in (shipped.LEDGER, "dvc.lock")] == before
+
+
 def test_variants_that_nobody_carries_are_judged_by_their_results(clone):
     told = shipped.ledger(clone.folder)
     told["carried"] = [x for x in told["carried"] if "standard" in x]

@@ -6,10 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from redoubt import data
 from redoubt.audit import rerun
-from redoubt.config import Variant, load_study, resolve
-from redoubt.config.load import mirror_of
+from redoubt.config import Variant, images, load_study, resolve
+from redoubt.config.load import mirror_of, study_file
 from redoubt.errors import RedoubtError
 from redoubt.evaluation.settings import path_of
 from redoubt.progress import console
@@ -34,7 +33,7 @@ def recorded(root: Path, studies: list[str]) -> list[tuple[Variant, int]]:
         RedoubtError: nothing is recorded.
     """
     names = studies or list(ledger(root)["studies"])
-    variants = [v for name in names for v in resolve(load_study(root / "studies" / f"{name}.yaml"))]
+    variants = [v for name in names for v in resolve(load_study(study_file(root, name)))]
     found = [(v, s) for v in variants for s in recorded_seeds(root, v)]
     if not found:
         raise RedoubtError("nothing is recorded to audit", value=names or None, hint="redoubt record STUDY")
@@ -64,10 +63,8 @@ def audit(root: Path, n: int, seed: int, device: str, studies: list[str]) -> lis
 
 
 def _prepare(root: Path, name: str) -> None:
-    images, spec = root / "data" / name, load_study(root / "studies" / f"{name}.yaml").data
-    if not (images / "record.json").is_file():
-        sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
-        data.prepare(spec.name, images, mirror=mirror_of(root), **sizes)
+    if not (root / "data" / name / "record.json").is_file():
+        images.prepare(root, load_study(study_file(root, name)), mirror_of(root))
 
 
 def summary(rows: list[dict[str, Any]], seed: int) -> str:

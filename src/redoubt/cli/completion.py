@@ -1,4 +1,4 @@
-"""The words that a shell offers after TAB: runs, studies, seeds of what lies in the project; no torch is imported.
+"""The words that a shell offers after TAB: runs, studies and Snakemake targets of a project; no torch is imported.
 
 `redoubt --install-completion` sets it up for bash, zsh, fish or PowerShell.
 """

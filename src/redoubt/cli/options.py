@@ -30,7 +30,7 @@ RunPath = Annotated[
     str, typer.Argument(help="STUDY/DEFENSE/VARIANT, e.g. digits/pgd_at/main", autocompletion=offer("run"))
 ]
 StudyName = Annotated[
-    str, typer.Argument(help="the study whose images are prepared", autocompletion=offer("study"))
+    str, typer.Argument(help="a study by its name, e.g. digits", autocompletion=offer("study"))
 ]
 Again = Annotated[bool, typer.Option("--again", help="make anew what is finished too")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="only this seed; may be given again")]

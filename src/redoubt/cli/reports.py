@@ -143,7 +143,6 @@ def recorded(root: Root = Path()) -> None:
     """Print a config.yaml of every study that the repository carries, each from its results: nothing is trained."""
     import json
 
-    from redoubt.errors import RedoubtError
     from redoubt.records.shipped import LEDGER, ledger
 
     studies = list(ledger(root)["studies"])

@@ -17,23 +17,14 @@ def prepare(
     mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
 ) -> None:
     """Fetch, check, split: one array file a split under data/STUDY."""
-    from redoubt import data
-    from redoubt.config import load_config, load_study
+    from redoubt.config import images, load_config, load_study
     from redoubt.config.load import study_file
     from redoubt.workflow import locks
 
-    spec = load_study(study_file(root, study)).data
+    spec = load_study(study_file(root, study))
     source = mirror or load_config(root / "config.yaml").mirror
     with locks.held(root, f"prepare/{study}"):
-        data.prepare(
-            spec.name,
-            root / "data" / study,
-            mirror=source,
-            validation=spec.validation,
-            test=spec.test,
-            train=spec.train,
-            image_size=spec.image_size,
-        )
+        images.prepare(root, spec, source)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Typed configuration: `load_config`, `load_study`, and `Run`, one resolved cell of a study's grid."""
 
 from redoubt.config.load import load_config, studies
-from redoubt.config.runs import Run, Variant, attacks_of, named, resolve
+from redoubt.config.runs import Run, Variant, attacked_files, attacks_of, named, resolve, without
 from redoubt.config.schema import AttackSpec, Config, Study, Training
 from redoubt.config.studies import find_run, load_study
 
@@ -12,6 +12,7 @@ __all__ = [
     "Study",
     "Training",
     "Variant",
+    "attacked_files",
     "attacks_of",
     "find_run",
     "load_config",
@@ -19,4 +20,5 @@ __all__ = [
     "named",
     "resolve",
     "studies",
+    "without",
 ]

@@ -1,4 +1,4 @@
-"""The prepared images of a study, refused where they were prepared with other settings than it has today."""
+"""The images of a study: prepared, and refused where they were prepared with other settings than it has today."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,16 @@ from typing import Any
 from redoubt import data
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
+
+
+def prepare(root: Path, study: Study, mirror: Path | str | None) -> None:
+    """Makes `root/data/STUDY`, as `data.prepare` does.
+
+    Args:
+        mirror: looked at before the network.
+    """
+    sizes = {k: getattr(study.data, k) for k in ("validation", "test", "train", "image_size")}
+    data.prepare(study.data.name, root / "data" / study.name, mirror=mirror, **sizes)
 
 
 def images_of(root: Path, study: Study) -> data.Dataset:

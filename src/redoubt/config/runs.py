@@ -2,7 +2,7 @@
 
 import fnmatch
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +178,19 @@ def attacks_of(study: Study, variant: Variant, seed: int) -> dict[str, AttackSpe
             at = label(name, eps) if isinstance(spec.eps, tuple) else name
             found[at] = spec.model_copy(update={"eps": eps, "norm": spec.norm or study.threat.norm})
     return found
+
+
+def attacked_files(study: Study, variant: Variant) -> list[str]:
+    """The files below `checkpoints` that attacks on a variant take: weights and training record of each seed."""
+    specs = (s for seed in variant.seeds for s in attacks_of(study, variant, seed).values())
+    used = sorted({"best", *(s.checkpoint for s in specs)})
+    names = [*(f"{which}.safetensors" for which in used), "record.json"]
+    return [f"{variant.path}/seed{s}/{name}" for s in variant.seeds for name in names]
+
+
+def without(variants: list[Variant], missing: set[str]) -> list[Variant]:
+    """The variants without the seeds that are `missing` (`defense/variant/seedN`); who keeps none is left out."""
+    kept = [
+        replace(v, seeds=tuple(s for s in v.seeds if f"{v.name}/seed{s}" not in missing)) for v in variants
+    ]
+    return [v for v in kept if v.seeds]

@@ -201,7 +201,7 @@ class Weights(Strict):
     url: str = Field(pattern="^https?://", description="where the file's makers publish it")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file's bytes")
     file: str = Field(pattern=r"^[\w.-]+$", description="its name in the folder `weights` of a mirror")
-    source: str = Field(min_length=3, description="whose they are, and their licence")
+    source: str = Field(min_length=3, description="whose they are, and their license")
 
 
 class Bound(Strict):

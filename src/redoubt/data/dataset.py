@@ -146,9 +146,8 @@ def _record(path: Path) -> dict:
         if record["schema"] != SCHEMA:
             raise _broken(path, f"is of another version ({record['schema']}, not {SCHEMA})")
         untouched = content_hash(record) == record["sha256"] and set(record) <= FIELDS
-        if (
-            "record_sha256" in record
-        ):  # of earlier versions, what says where the images were read from was not hashed
+        # In earlier versions, what says where the images were read from was not hashed.
+        if "record_sha256" in record:
             untouched = untouched and record_hash(record) == record["record_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(path, "is not the record of a prepared data set") from error

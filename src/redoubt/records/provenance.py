@@ -60,9 +60,8 @@ def _commit() -> dict[str, Any]:
         ).stdout
     )
     try:
-        ask(
-            "ls-files", "--error-unmatch", "errors.py"
-        )  # a folder of packages inside of a repository is not its code
+        # A folder of packages inside of a repository is not its code.
+        ask("ls-files", "--error-unmatch", "errors.py")
         return {
             "commit": ask("rev-parse", "HEAD").strip(),
             "dirty": bool(ask("status", "--porcelain", ":/").strip()),

@@ -32,6 +32,7 @@ class Provenance(TypedDict, total=False):
     dirty: bool | None
     versions: dict[str, str | None]
     hardware: str
+    instructions: dict[str, str | None] | None
     tf32: bool | None
     threads: int | None
 
@@ -63,11 +64,13 @@ class Training(TypedDict, total=False):
     sources: dict[str, str]
     fingerprint: Fingerprint
     data: dict[str, str]
+    speed: dict[str, Any]
     selected_on: str
     best_epoch: Count
     history: list[dict[str, float]]
     files: dict[str, str]
     seconds: float
+    parts: list[dict[str, Any]]
     provenance: Provenance
 
 

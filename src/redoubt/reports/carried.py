@@ -4,7 +4,6 @@ Equal records give equal bytes. What stands in reports/README.md above MARK is w
 """
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pandas as pd
 from redoubt.claims import report
 from redoubt.claims import table as verdicts
 from redoubt.claims.schema import VERDICTS
-from redoubt.config import Study, Variant, load_study, resolve
+from redoubt.config import Study, load_study, resolve, without
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import check_table
 from redoubt.records import results, shipped
@@ -87,22 +86,13 @@ def _trainings(root: Path, name: str, ledger: dict[str, Any]) -> list[Path]:
     return [shipped.copy_of_training(root, f"{name}/{variant}", int(seed)) for variant, _, seed in split]
 
 
-def _variants(study: Study, missing: set[str]) -> list[Variant]:
-    """The variants with the seeds that have a record."""
-    short = [
-        replace(v, seeds=tuple(s for s in v.seeds if f"{v.name}/seed{s}" not in missing))
-        for v in resolve(study)
-    ]
-    return [v for v in short if v.seeds]
-
-
 def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]:
     """The files of a study below reports, and its part of the page as `page`."""
     paths, missing = _results(root, study.name, ledger), shipped.missing(ledger, study.name)
     tidy, checks = results.frame(paths), check_table.table(paths)
     main = tidy[(tidy["variant"] == "main") & (tidy["role"] == "main")]
     by = ["defense", "variant"]
-    held = exhibits.held(study, "results", _variants(study, missing))
+    held = exhibits.held(study, "results", without(resolve(study), missing))
     evidence = Evidence(root, study.name, held.described()["runs"])
     files: dict[str, bytes] = {}
     shown = []
@@ -139,7 +129,7 @@ def _published(root: Path, studies: list[Study], ledger: dict[str, Any], files: 
     shown, paths = [], []
     for study in studies:
         found, missing = _results(root, study.name, ledger), shipped.missing(ledger, study.name)
-        held = exhibits.held(study, "results", _variants(study, missing))
+        held = exhibits.held(study, "results", without(resolve(study), missing))
         picture = above_the_truth(Evidence(root, study.name, held.described()["runs"]))
         name = f"evidence/above_the_truth-{study.name}.svg"
         files[name] = _drawn(picture)

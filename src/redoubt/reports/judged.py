@@ -77,7 +77,7 @@ def _pictures(examples: Fallen, threat: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _png(image: np.ndarray) -> str:
-    """(C, H, W) in [0, 1] as a PNG in base64: the first channel in grey, or the first three in color."""
+    """(C, H, W) in [0, 1] as a PNG in base64: the first channel in gray, or the first three in color."""
     color = len(image) >= 3
     pixels = np.clip(image[:3] if color else image[:1], 0, 1).transpose(1, 2, 0)
     height, width = pixels.shape[:2]

@@ -28,7 +28,7 @@ def _on_recorded_weights(result: Path, record: dict[str, Any]) -> bool:
     trained = copy_of_training(result.parents[4], "/".join(result.parts[-4:-1]), record["run"]["seed"])
     if not trained.is_file():
         return False
-    files = read_json(trained, "redoubt ship")["files"]
+    files = read_json(trained, f"redoubt ship {record['run']['study']}")["files"]
     return all(files.get(f"{which}.safetensors") == c["sha256"] for which, c in record["checkpoints"].items())
 
 

@@ -1,4 +1,4 @@
-"""What runs, when and where: the Snakefile's questions, `redoubt plan`, `redoubt record` and its archives.
+"""What runs, when and where: the Snakefile's questions, plans, recordings and their parcels, locks, shipping.
 
 May import: every package but cli.
 """

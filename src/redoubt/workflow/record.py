@@ -13,8 +13,7 @@ from pathlib import Path
 
 from redoubt import data
 from redoubt.audit import staleness
-from redoubt.config import Run, Study, Variant, attacks_of, load_study, radius, resolve
-from redoubt.config.images import images_of, other_settings
+from redoubt.config import Run, Study, Variant, attacks_of, images, load_study, radius, resolve
 from redoubt.config.load import mirror_of, study_file
 from redoubt.errors import RedoubtError
 from redoubt.evaluation import partial
@@ -209,7 +208,7 @@ def _record(path: Path) -> dict | None:
 def _prepared(root: Path, study: Study) -> bool:
     """Whether images of the study's settings are here; damaged ones are, and are refused when they are opened."""
     try:
-        return not other_settings(study, data.load(root / "data" / study.name, verify=False).record)
+        return not images.other_settings(study, data.load(root / "data" / study.name, verify=False).record)
     except RedoubtError:
         return (root / "data" / study.name / "record.json").is_file()
 
@@ -227,7 +226,7 @@ def record(
     """Works on a study for at most about `minutes`, and keeps what has to travel in `out`.
 
     Args:
-        out: folder that gets the parcel (`parcels.pack`) after every unit, so that a kill leaves the latest.
+        out: folder that gets the parcel (`archive.pack`) after every unit, so that a kill leaves the latest.
         weights: also pack checkpoints and resume files, at the end; without them the next machine trains anew
             what has no result yet.
         mirror: looked at before the network for the study's images and published weights.
@@ -245,12 +244,9 @@ def record(
         )  # fmt: skip
     until = time.time() + 60 * minutes
     recorder = Recorder(root, study, device, until, mirror)
-    images = root / "data" / study
     with locks.held(root, f"prepare/{study}"):
         if not _prepared(root, recorder.study):
-            spec = recorder.study.data
-            sizes = {k: getattr(spec, k) for k in ("validation", "test", "train", "image_size")}
-            data.prepare(spec.name, images, mirror=recorder.mirror, **sizes)
+            images.prepare(root, recorder.study, recorder.mirror)
 
     def keep(weights: bool = False) -> None:
         if out and archive.left(root, study, weights):
@@ -258,6 +254,6 @@ def record(
                 archive.pack(root, study, out, weights=weights)
 
     with radius.meant(recorder.study):
-        complete = recorder.work(images_of(root, recorder.study), keep)
+        complete = recorder.work(images.images_of(root, recorder.study), keep)
     keep(weights)
     return complete

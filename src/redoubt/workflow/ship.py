@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from redoubt.audit.verify import dvc_md5
-from redoubt.config import Study, Variant, attacks_of, load_study, resolve
-from redoubt.config.load import read_yaml
+from redoubt.config import Study, Variant, attacked_files, attacks_of, load_study, resolve
+from redoubt.config.load import read_yaml, study_file
 from redoubt.errors import RedoubtError
 from redoubt.records import results
 from redoubt.records.files import read_record, sha256, write_json, write_whole
@@ -71,7 +71,7 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
         RedoubtError: nothing of the study is recorded, a record was changed or is of other weights than its training
             record, or the default DVC remote lies elsewhere.
     """
-    spec = load_study(root / "studies" / f"{study}.yaml")
+    spec = load_study(study_file(root, study))
     variants, told = resolve(spec), ledger(root)
     records, missing = _records(root, variants)
     if not records:
@@ -159,13 +159,13 @@ def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any
         ]
         for v in variants
     }
-    stays = {k: [x for x in told[k] if _of(x, study.name) and not here.get(_name(x))] for k in LISTS[1:]}
+    whole = {n for n, v in by_name.items() if all((folder / f).is_file() for f in attacked_files(study, v))}
     sizes = _sizes(root)
-    size = sum(sizes.get(f"carried@{x}", 0) for x in stays["carried"])
-    carried, left = [], []
+    carried = [x for x in told["carried"] if _of(x, study.name) and _name(x) not in whole]
+    size, left = sum(sizes.get(f"carried@{x}", 0) for x in carried), []
     for name in _wanted(study, variants):
-        files = _needed(study, by_name[name])
-        if not here[name] or not all((folder / f).is_file() for f in files):
+        files = attacked_files(study, by_name[name])
+        if name not in whole:
             continue
         needs = sum((folder / f).stat().st_size for f in files)
         if size + needs > room:
@@ -178,7 +178,11 @@ def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any
         files = [f"{seed}/{p.name}" for p in sorted((folder / seed).glob("*.safetensors"))]
         some = any(f.startswith(f"{seed}/") for f in carried)
         listed += [f for f in files if f not in carried] if some else [seed]
-    return _Load([*stays["carried"], *carried], [*stays["listed"], *listed], left, size)
+    gone = [
+        x for x in told["listed"] if _of(x, study.name) and not (here.get(_name(x)) and (folder / x).exists())
+    ]
+    gone = [x for x in gone if x not in listed and x.rpartition("/")[0] not in listed]
+    return _Load(carried, [*gone, *listed], left, size)
 
 
 def _of(item: str, study: str) -> bool:
@@ -188,13 +192,6 @@ def _of(item: str, study: str) -> bool:
 def _name(item: str) -> str:
     """`study/defense/variant/...` -> `defense/variant`."""
     return "/".join(item.split("/")[1:3])
-
-
-def _needed(study: Study, v: Variant) -> list[str]:
-    """The files below checkpoints that an attack on a variant takes, and a notebook that analyzes it."""
-    used = {"best", *(s.checkpoint for seed in v.seeds for s in attacks_of(study, v, seed).values())}
-    names = [*(f"{which}.safetensors" for which in sorted(used)), "record.json"]
-    return [f"{v.path}/seed{s}/{name}" for s in v.seeds for name in names]
 
 
 def _sizes(root: Path) -> dict[str, int]:

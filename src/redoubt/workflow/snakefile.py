@@ -2,11 +2,11 @@
 
 import functools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from redoubt import data
-from redoubt.config import Run, Variant, attacks_of, load_config, load_study, resolve
+from redoubt.config import Run, Variant, attacked_files, attacks_of, load_config, load_study, resolve, without
 from redoubt.config.fingerprints import attack_code, code_fingerprint, training_code
 from redoubt.config.schema import Study
 from redoubt.errors import RedoubtError
@@ -44,16 +44,14 @@ class Dag:
         self.studies: dict[str, Study] = {n: load_study(root / "studies" / f"{n}.yaml") for n in self.depth}
         self._root, self._shipped = root, shipped.ledger(root)
         self.variants: dict[str, Variant] = {
-            v.path: v for s in self.studies.values() for v in map(self._recorded, resolve(s)) if v.seeds
+            v.path: v for s in self.studies.values() for v in self._recorded(s)
         }
         self._check(root)
 
-    def _recorded(self, v: Variant) -> Variant:
-        """A variant with the seeds that count: of a study that was shipped unfinished, those with a result."""
-        if self.depth[v.study] == "scratch":
-            return v
-        missing = shipped.missing(self._shipped, v.study)
-        return replace(v, seeds=tuple(s for s in v.seeds if f"{v.name}/seed{s}" not in missing))
+    def _recorded(self, study: Study) -> list[Variant]:
+        """Variants with the seeds that count: of a study that was shipped unfinished, those with a result."""
+        scratch = self.depth[study.name] == "scratch"
+        return without(resolve(study), set() if scratch else shipped.missing(self._shipped, study.name))
 
     def _check(self, root: Path) -> None:
         for v in self.variants.values():
@@ -132,10 +130,7 @@ class Dag:
         if self.depth[run.split("/")[0]] == "scratch":
             return self.weights(run)
         v = self.variants[run]
-        specs = [s for seed in v.seeds for s in attacks_of(self.studies[v.study], v, seed).values()]
-        used = {"best", *(s.checkpoint for s in specs)}
-        names = [*(f"{which}.safetensors" for which in sorted(used)), "record.json"]
-        return [f"checkpoints/{run}/seed{s}/{name}" for s in v.seeds for name in names]
+        return [f"checkpoints/{file}" for file in attacked_files(self.studies[v.study], v)]
 
     def results(self, run: str) -> list[str]:
         """The result records of a variant."""
@@ -194,7 +189,7 @@ class Dag:
         return [path.relative_to(self._root).as_posix() for path in found]
 
     def all_records(self) -> list[str]:
-        """Every training record: beside the weights or, of a study from results, beside them where it was shipped."""
+        """Every training record: beside the weights or, of a variant from results, beside these if it was shipped."""
         return [path for run in self.variants for path in self._trained(run)]
 
     def _trained(self, run: str) -> list[str]:

@@ -15,7 +15,7 @@ def test_it_describes_every_file_of_the_folder(reports):
         assert entity["encodingFormat"] != "application/octet-stream", name
 
 
-def test_it_says_what_made_what_when_and_under_which_licence(reports):
+def test_it_says_what_made_what_when_and_under_which_license(reports):
     read = ROCrate(reports)
     assert read.root_dataset["datePublished"] == "2026-01-02T03:04:05Z"
     assert read.root_dataset["license"].id == "https://spdx.org/licenses/Apache-2.0"

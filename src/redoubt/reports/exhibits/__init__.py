@@ -57,7 +57,7 @@ def figures(notebook: str, studies: dict[str, Held]) -> dict[str, Exhibit]:
 
 
 def needs_weights(notebook: str, studies: dict[str, Held]) -> list[str]:
-    """The runs, as `study/defense/variant`, whose checkpoints the figures of a notebook analyse."""
+    """The runs, as `study/defense/variant`, whose checkpoints the figures of a notebook analyze."""
     runs = {
         f"{name}/{run}": None
         for e in NOTEBOOKS[notebook]

@@ -37,7 +37,7 @@ def atop_pixels(e: Evidence, shown: int = 4) -> Picture:
     caption = (
         f"The first {shown} test images, as they are and under PGD-20 through the whole system "
         f"({norm}, radius {eps:.3g}, {DRAWS} "
-        "draws a gradient): input, noised, masked (grey is missing) and purified by AToP; study "
+        "draws a gradient): input, noised, masked (gray is missing) and purified by AToP; study "
         f"{e.study}, 1 training seed."
     )
     found = (

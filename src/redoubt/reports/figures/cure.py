@@ -48,7 +48,7 @@ def cure_tradeoff(e: Evidence) -> Picture:
     equal_ratio(figure.axes[0])
     ratio = pd.Series({label(str(run)): nrr(m["clean"], m["worst"]) for run, m in means.iterrows()})
     caption = (
-        "Natural accuracy against accuracy in the worst case; grey lines join points of equal natural-robustness ratio "
+        "Natural accuracy against accuracy in the worst case; gray lines join points of equal natural-robustness ratio "
         f"(NRR). Bars are 95 % intervals; {e.behind(runs)}."
     )
     compared = e.compare("cure/main", "trades/main", "worst")

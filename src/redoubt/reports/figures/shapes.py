@@ -15,13 +15,6 @@ from redoubt.reports.figures.style import HATCHES, Look, looks
 from redoubt.reports.names import attack, label
 from redoubt.statistics.intervals import Interval
 
-LEGEND = {
-    "loc": "lower left",
-    "borderaxespad": 0.3,
-    "fontsize": "small",
-    "columnspacing": 1.2,
-    "handletextpad": 0.5,
-}
 LETTERS = 13  # of a legend an inch, beside some six for a marker and its gaps
 
 
@@ -90,12 +83,16 @@ def legend_above(axes: Axes, width: float) -> None:
         width: inches that the lines may take.
     """
     handles, names = axes.get_legend_handles_labels()
-    widest = max((len(n) for n in names), default=0) + 6
-    columns = max(1, min(len(names), int(LETTERS * width / widest)))
     axes.legend(
-        handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.3, fontsize="small",
-        columnspacing=1.2, handletextpad=0.5,
+        handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=_columns(names, width), borderaxespad=0.3,
+        fontsize="small", columnspacing=1.2, handletextpad=0.5,
     )  # fmt: skip
+
+
+def _columns(names: list[str], width: float) -> int:
+    """How many names of a legend stand in one line of so many inches."""
+    widest = max((len(n) for n in names), default=0) + 6
+    return max(1, min(len(names), int(LETTERS * width / widest)))
 
 
 def facets(names: list[str], share_x: bool = True) -> tuple[Figure, list[Axes]]:
@@ -111,9 +108,7 @@ def facets(names: list[str], share_x: bool = True) -> tuple[Figure, list[Axes]]:
 def finish(figure: Figure, cells: list[Axes], labels: tuple[str, str]) -> Figure:
     """Names the axes of facets and sets their common legend above the first."""
     handles = dict(zip(*reversed(cells[0].get_legend_handles_labels()), strict=True))
-    width = float(figure.get_figwidth())
-    widest = max((len(n) for n in handles), default=0) + 6
-    columns = max(1, min(len(handles), int(LETTERS * width / widest)))
+    columns = _columns(list(handles), float(figure.get_figwidth()))
     figure.set_figheight(figure.get_figheight() + 0.21 * (-(-len(handles) // columns) - 1))
     figure.legend(
         handles.values(),
@@ -132,9 +127,7 @@ def finish(figure: Figure, cells: list[Axes], labels: tuple[str, str]) -> Figure
     return figure
 
 
-def lines(
-    frame: pd.DataFrame, x: str, y: str, labels: tuple[str, str], hue: str = "called"
-) -> Figure:  # fmt: skip
+def lines(frame: pd.DataFrame, x: str, y: str, labels: tuple[str, str], hue: str = "called") -> Figure:
     """Lines by `hue` with color and dash; the line is the mean over seeds, the band their range."""
     figure, cells = facets([""])
     for name, look in looks(frame[hue]):
@@ -236,8 +229,8 @@ def strip(rows: list[tuple[str, list]], columns: list[str], scale: float = 0.9) 
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for cells, (name, images) in zip(grid, rows, strict=True):
         for axes, image in zip(cells, images, strict=True):
-            grey = np.ndim(image) == 2
-            axes.imshow(image, cmap="gray" if grey else None, vmin=0, vmax=1, interpolation="nearest")
+            gray = np.ndim(image) == 2
+            axes.imshow(image, cmap="gray" if gray else None, vmin=0, vmax=1, interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
             axes.grid(visible=False)

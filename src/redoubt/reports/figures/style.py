@@ -30,7 +30,7 @@ COLORS = (
 )  # fmt: skip
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
 ORDER = ("PGD-AT", "TRADES", "UIAT", "CURE", "AFD", "AToP", "PSSR", "standard", "MART", "CURE_Eff")
-SEQUENTIAL = "viridis"  # monotone in grey, and the same for every kind of colour vision
+SEQUENTIAL = "viridis"  # monotone in gray, and the same for every kind of color vision
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Picture:
 
 
 def style() -> None:
-    """Colour-blind safe, readable in grey, no dates and no random ids in an svg, the same fonts on every machine."""
+    """Color-blind safe, readable in gray, no dates and no random ids in an svg, the same fonts on every machine."""
     sns.set_theme(context="paper", style="whitegrid", palette=COLORS, font_scale=1.1)
     mpl.rcParams.update(
         {

@@ -72,10 +72,11 @@ def attack_ordering(e: Evidence) -> Picture:
     runs = mains(e)
     rows = e.rows(runs, list(PROTOCOL))
     present = [a for a in PROTOCOL if a in set(rows["name"])]
-    places = {run: (i, len(panel)) for panel in paneled(runs).values() for i, (run, _) in enumerate(panel)}
+    panels = paneled(runs)
 
     def draw(axes: Axes, _: str, run: str, name: str, look: Look) -> None:
-        i, of = places[run]
+        panel = [r for r, _ in panels[axes.get_title()]]  # a baseline stands in several, in other places
+        i, of = panel.index(run), len(panel)
         there = [(at, ci) for at, a in enumerate(present) if (ci := e.accuracy(run, a))]
         at = np.array([at for at, _ in there]) + 0.8 / of * (i - (of - 1) / 2)
         found = [ci for _, ci in there]
