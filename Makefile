@@ -10,7 +10,7 @@ MB ?= 40
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help elsewhere push pull reports unlock test test-all lint format bench plan verify audit audit-sample ship evidence picture \
+.PHONY: help elsewhere push pull reports unlock test test-all lint format bench plan verify audit audit-sample ship evidence \
 	clean-reports
 
 help: ## list the targets
@@ -82,9 +82,6 @@ pull: $(VENV)/ready ## what the ledger carries, from the DVC remote, each file c
 
 evidence: $(VENV)/ready ## reports/README.md and reports/evidence anew, from the records that the repository carries
 	redoubt evidence
-
-picture: ## put the last run's figure of every defense on the front page
-	cp reports/figures/adaptive_protocol-digits.svg docs/found.svg
 
 clean-reports: ## remove what `make reports` wrote, but no data and no checkpoint
 	rm -rf reports/tables reports/figures reports/notebooks reports/all_tables reports/all_figures reports/index.html \

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from redoubt import data
+from redoubt.config import load_study
 from redoubt.records.files import write_record
 from redoubt.records.packed_booleans import pack
 
@@ -57,7 +59,8 @@ def study(root: Path, variants: int) -> None:
 
 def evidence(root: Path, variants: int) -> None:
     """The files of a finished study, records whole and of the size of real ones, weights empty."""
-    write_record(root / "data" / STUDY / "record.json", {"name": "digits"})
+    spec = load_study(root / "studies" / f"{STUDY}.yaml").data
+    data.prepare("digits", root / "data" / STUDY, validation=spec.validation, test=spec.test)
     for number, (defense, variant) in enumerate(names(variants)):
         run = {"study": STUDY, "defense": defense, "variant": variant, "seed": 0}
         place = Path(STUDY, defense, variant)
@@ -112,7 +115,7 @@ def result(run: dict, number: int) -> dict:
         "schema": 1, "run": run, "paper": "1706.06083", "about": "", "config": settings,
         "sources": {"steps": "ours: benchmark"}, "fingerprint": FINGERPRINT,
         "checkpoints": {"best": weights, "last": weights}, "threat": {"norm": "linf", "eps": 0.1},
-        "data": {"name": "digits", "n": IMAGES, "split": "test", "sha256": {"test": HASH}},
+        "data": {"name": "digits", "n": IMAGES, "split": "test", "sha256": HASH},
         "training": {"fingerprint": FINGERPRINT, "provenance": PROVENANCE}, "training_seconds": 3.0,
         "evaluations": rows, "checks": [{"name": f"check_{i}", **check} for i in range(8)], "provenance": PROVENANCE,
     }  # fmt: skip

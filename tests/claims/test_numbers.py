@@ -2,6 +2,7 @@
 
 import pytest
 
+from redoubt.claims import numbers
 from tests.claims.conftest import BAD, bits, entry
 
 NUMBER = (
@@ -77,3 +78,12 @@ def test_a_number_without_its_run_is_not_run(records):
 def test_numbers_of_others_are_context(records):
     assert records.one("value: 50.0")["verdict"] == "not comparable"
     assert records.one("test: null")["verdict"] == "not run"
+
+
+def test_every_line_of_the_protocols_that_differs_is_named_where_both_are_known():
+    beside = [
+        {"what": "data set", "paper": "CIFAR-10", "here": "cifar10"},
+        {"what": "epochs", "paper": "200", "here": "12"},
+        {"what": "seeds", "paper": None, "here": "0, 1"},
+    ]
+    assert numbers.other(beside) == ["epochs: 200 there, 12 here"]

@@ -133,7 +133,7 @@ def test_the_command_writes_the_file_and_prints_the_worst_first(rows, records, t
     assert json.loads(out.read_text()) == rows
     assert done.output.index("direction fails") < done.output.index("direction holds")
     assert (
-        "judged: 1 direction fails, 1 direction holds; controls of ours: none; waiting: 1 not run"
+        "judged, once a study: 1 direction fails, 1 direction holds; controls of ours: none; waiting: 1 not run"
         in done.output
     )
 

@@ -119,11 +119,11 @@ def waiting(rows: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
 
 
 def counts(rows: list[dict[str, Any]]) -> str:
-    """How many claims of the papers and controls of ours have each verdict, and how many wait, in one line."""
+    """How many verdicts claims of the papers and controls of ours have, one a study, and how many wait, in one line."""
     found = judged(rows)
     ours = [r for r in found if r["by"] == "ours"]
     parts = [
-        f"judged: {_verdicts([r for r in found if r not in ours])}",
+        f"judged, once a study: {_verdicts([r for r in found if r not in ours])}",
         f"controls of ours: {_verdicts(ours)}",
         f"waiting: {_verdicts(waiting(rows))}",
         f"numbers for context: {sum(r['kind'] == 'context' for r in rows)}",

@@ -19,7 +19,7 @@ def provenance(started: float, device: str) -> dict[str, Any]:
     import torch
 
     return {
-        "command": shlex.join(["redoubt", *sys.argv[1:]]),
+        "command": shlex.join(["redoubt", *map(_without_folder, sys.argv[1:])]),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
         **_commit(),
@@ -32,6 +32,12 @@ def provenance(started: float, device: str) -> dict[str, Any]:
         "tf32": torch.backends.cuda.matmul.allow_tf32 if device.startswith("cuda") else None,
         "threads": torch.get_num_threads(),
     }
+
+
+def _without_folder(word: str) -> str:
+    """A word of a command; of a path of this machine, which tells nobody else anything, the last part."""
+    option, equals, value = word.rpartition("=")
+    return option + equals + Path(value).name if Path(value).is_absolute() else word
 
 
 def hardware(device: str) -> str:

@@ -79,7 +79,8 @@ def visit(browser, reports):
 
 
 def defenses(tab) -> list[str]:
-    return tab.locator("#main-table tbody tr:visible th").all_inner_texts()
+    shown = tab.locator("#main-table tbody tr:visible th").all_inner_texts()
+    return [text.splitlines()[0] for text in shown]  # below the name: how many seeds, where they are few
 
 
 def column(tab, table: str, index: int) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from redoubt.claims.fidelity import load_all
 from redoubt.errors import RedoubtError
 from redoubt.reports import site
-from redoubt.reports.site import pages
+from redoubt.reports.site import pages, verdicts
 from redoubt.reports.site.links import NUMBER, anchor
 from redoubt.reports.site.verdicts import touching
 from redoubt.reports.site.words import VERDICTS
@@ -105,6 +105,25 @@ def test_judged_claims_are_counted_once_controls_and_what_waits_apart(reports):
     assert "50.5" in rest
 
 
+def test_a_claim_that_two_studies_judge_counts_once_with_its_worst_verdict():
+    row = lambda study, verdict: {"paper": "p", "id": "c1", "study": study, "verdict": verdict}
+    rows = [
+        row("a", "direction holds"),
+        row("b", "direction fails"),
+        {**row("a", "not told apart"), "id": "c2"},
+    ]
+    assert verdicts.counts(verdicts.distinct(rows)) == [("not told apart", 1), ("direction fails", 1)]
+    ordered = verdicts.sorted_by_verdict(
+        [{**rows[1], "id": "second"}, {**rows[1], "headline": True}, rows[0]]
+    )
+    assert [c["id"] for c in ordered] == ["c1", "second", "c1"], "the claim that stands for its paper first"
+
+
+def test_weights_are_named_by_their_file_and_where_it_comes_from(reports):
+    page = text(reports / "site" / "runs" / "toy" / "cure" / "main.html")
+    assert "redoubt train toy/cure/main makes it" in page
+
+
 def test_one_sentence_a_paper_stands_on_the_front_page(reports):
     front = text(reports / "index.html")
     said = "Worst case: CURE 45.0 %, PGD-AT 50.0 %; difference -5.0 [-9.0, -1.0] points on seeds 0 and 1, "
@@ -124,7 +143,8 @@ def test_a_claim_tells_where_it_comes_from_what_it_rests_on_and_how_to_object(re
         ">unverified</span>", "supported by the paper", "The paper</th>", 'href="../runs/toy/cure/main.html#seed0"',
         "only CURE is right on 3, only PGD-AT on 7", "bootstrap of 2000 resamples from seed 0", "Seeds 0, 1; 40 images",
         "redoubt audit toy/cure/main", "redoubt challenge toy/cure/main", "what would turn it",
-        "over those that both faced (natural, PGD-50): +1.0 [-1.0, +3.0] points, not told apart",
+        "this is over those that both faced (natural, PGD-50)", "it would be +1.0 [-1.0, +3.0] points, direction holds",
+            "2 of 3 seeds", "--attack file.py:attack",
         "one that fails makes the claim fail",
     ):  # fmt: skip
         assert said in paper, said

@@ -95,14 +95,20 @@ def distinct(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
     worst: dict[tuple[str, str], dict[str, Any]] = {}
     for c in claims:
         kept = worst.setdefault((str(c["paper"]), str(c["id"])), c)
-        if VERDICTS.index(c["verdict"]) < VERDICTS.index(kept["verdict"]):
+        if _badness(c) < _badness(kept):
             worst[str(c["paper"]), str(c["id"])] = c
     return list(worst.values())
 
 
+def _badness(claim: dict[str, Any]) -> int:
+    """The place of a claim's verdict in VERDICTS, one that is not known last."""
+    verdict = claim.get("verdict")
+    return VERDICTS.index(verdict) if verdict in VERDICTS else len(VERDICTS)
+
+
 def sorted_by_verdict(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Worst verdict first; within it the claim that stands for its paper first, then as given."""
-    return sorted(claims, key=lambda c: (VERDICTS.index(c["verdict"]), not c.get("headline")))
+    return sorted(claims, key=lambda c: (_badness(c), not c.get("headline")))
 
 
 def counts(claims: list[dict[str, Any]]) -> list[tuple[str, int]]:
