@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from redoubt import data
-from redoubt.config import load_study
+from redoubt.config import load_study, resolve
 from redoubt.records.files import write_record
 from redoubt.records.packed_booleans import pack
 
@@ -59,8 +59,9 @@ def study(root: Path, variants: int) -> None:
 
 def evidence(root: Path, variants: int) -> None:
     """The files of a finished study, records whole and of the size of real ones, weights empty."""
-    spec = load_study(root / "studies" / f"{STUDY}.yaml").data
-    data.prepare("digits", root / "data" / STUDY, validation=spec.validation, test=spec.test)
+    read = load_study(root / "studies" / f"{STUDY}.yaml")
+    settings = {v.name: v.settings() for v in resolve(read)}
+    data.prepare("digits", root / "data" / STUDY, validation=read.data.validation, test=read.data.test)
     for number, (defense, variant) in enumerate(names(variants)):
         run = {"study": STUDY, "defense": defense, "variant": variant, "seed": 0}
         place = Path(STUDY, defense, variant)
@@ -68,7 +69,9 @@ def evidence(root: Path, variants: int) -> None:
         write_record(trained / "record.json", training(run, number))
         for which in ("best", "last"):
             (trained / f"{which}.safetensors").touch()
-        write_record(root / "results" / place / "seed0.json", result(run, number))
+        write_record(
+            root / "results" / place / "seed0.json", result(run, number, settings[f"{defense}/{variant}"])
+        )
 
 
 def training(run: dict, number: int) -> dict:
@@ -94,7 +97,7 @@ def training(run: dict, number: int) -> dict:
     }
 
 
-def result(run: dict, number: int) -> dict:
+def result(run: dict, number: int, settings: dict) -> dict:
     """A result record: other bits for every run."""
     rows = []
     for i, (name, share) in enumerate(ATTACKS.items()):
@@ -110,7 +113,6 @@ def result(run: dict, number: int) -> dict:
         )  # fmt: skip
     check = {"value": 0.5, "limit": 1.0, "passed": True, "why": "what this check says, in a sentence"}
     weights = {"path": "checkpoints/best.safetensors", "sha256": HASH, "epoch": EPOCHS - 2}
-    settings = {"params": {"steps": 10}, "training": {"epochs": EPOCHS}, "threat": {"eps": 0.1}}
     return {
         "schema": 1, "run": run, "paper": "1706.06083", "about": "", "config": settings,
         "sources": {"steps": "ours: benchmark"}, "fingerprint": FINGERPRINT,
