@@ -22,6 +22,14 @@ def test_the_modules_behind_a_fingerprint_are_named():
     assert digest(found) == fingerprints.training_code("pgd_at", "small_cnn")
 
 
+def test_what_only_keeps_files_of_a_run_is_left_out():
+    trained = fingerprints.training_modules("pgd_at", "small_cnn")
+    attacked = fingerprints.attack_modules("pgd_at", "small_cnn", ["pgd"])
+    assert "redoubt.evaluation.evaluator" in attacked
+    kept = {"redoubt.training.checkpoints", "redoubt.training.parallel", "redoubt.evaluation.partial"}
+    assert not kept & {*trained, *attacked}
+
+
 @pytest.mark.parametrize("name", defenses.names())
 def test_training_holds_the_hyper_parameters_that_planning_reads(name):
     kind = defenses.get(name)

@@ -1,5 +1,6 @@
 """`redoubt judge` as it is typed: exit codes, files, and one clear error for each thing that is wrong."""
 
+import json
 import sys
 
 import numpy as np
@@ -110,9 +111,11 @@ def test_a_data_set_by_name_is_prepared_once(typed, tmp_path):
     record = results.read(tmp_path / "judged/model/results/judged/external/model/seed0.json")
     assert record["data"]["name"] == "digits"
     assert record["data"]["split"] == "test"
-    made = (tmp_path / "data/digits_test/record.json").stat().st_mtime_ns
+    prepared = tmp_path / "data/digits_test/record.json"
+    assert json.loads(prepared.read_text())["splits"]["train"]["n"] == 0, "test images alone"
+    made = prepared.stat().st_mtime_ns
     assert typed(*words)[0] == 0
-    assert (tmp_path / "data/digits_test/record.json").stat().st_mtime_ns == made
+    assert prepared.stat().st_mtime_ns == made
 
 
 FAULTS = {

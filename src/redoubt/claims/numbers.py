@@ -22,10 +22,16 @@ def protocol(claim: Claim) -> dict[str, Any]:
     }
     if claim.number:
         n = claim.number
-        steps = ", ".join(f"{k} {v}" for k, v in n.params.items())
-        told |= {"attack": f"{n.attack} {steps}".strip(), "threat": f"{n.norm} {n.eps:.4g}"}
-        told["test images"] = n.images
+        told |= {"attack": _attack(n), "threat": _radius(n), "test images": n.images}
     return {k: v for k, v in told.items() if v is not None}
+
+
+def _attack(n: Number) -> str:
+    return " ".join([n.attack, ", ".join(f"{k} {v}" for k, v in n.params.items())]).strip()
+
+
+def _radius(n: Number) -> str:
+    return f"{n.norm} {n.eps:.4g}"
 
 
 def told(claim: Claim, protocol: dict[str, str]) -> dict[str, str]:
@@ -37,12 +43,7 @@ def told(claim: Claim, protocol: dict[str, str]) -> dict[str, str]:
     }
     if claim.number:
         n = claim.number
-        steps = ", ".join(f"{k} {v}" for k, v in n.params.items())
-        own |= {
-            "attack": f"{n.attack} {steps}".strip(),
-            "radius": f"{n.norm} {n.eps:.4g}",
-            "images": n.images,
-        }
+        own |= {"attack": _attack(n), "radius": _radius(n), "images": n.images}
     return protocol | {k: str(v) for k, v in own.items() if v is not None}
 
 

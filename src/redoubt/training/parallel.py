@@ -283,14 +283,8 @@ class _Sum(torch.autograd.Function):
         return whole
 
 
-class _SumForEach(torch.autograd.Function):
+class _SumForEach(_Sum):
     """The sum over the processes, of which each makes something of its own; back: the sum of the gradients."""
-
-    @staticmethod
-    def forward(ctx, part):
-        whole = part.clone()
-        dist.all_reduce(whole)
-        return whole
 
     @staticmethod
     def backward(ctx, whole):
