@@ -35,13 +35,24 @@ class Records:
     def __init__(self, folder):
         self.folder, self.results, self.trainings = folder, [], []
 
-    def run(self, name, *rows, study="toy", seed=0, checks=(GOOD,), data="digits", eps=8 / 255, seconds=10.0):
+    def run(
+        self,
+        name,
+        *rows,
+        study="toy",
+        seed=0,
+        checks=(GOOD,),
+        data="digits",
+        eps=8 / 255,
+        seconds=10.0,
+        width=None,
+    ):
         """A result record; by default with natural accuracy 1."""
         defense, variant = name.split("/")
         rows = list(rows) if any(r["name"] == "clean" for r in rows) else [entry("clean", bits(1)), *rows]
         config = {
             "data": {"name": data},
-            "architecture": {"name": "resnet18"},
+            "architecture": {"name": "resnet18", "options": {"width": width} if width else {}},
             "threat": {"norm": "linf", "eps": eps},
             "training": {"epochs": 5},
         }

@@ -75,6 +75,21 @@ def test_a_number_without_its_run_is_not_run(records):
     assert records.one(NUMBER.format(50.0))["verdict"] == "not run"
 
 
+def test_a_network_that_was_not_run_is_held_beside_the_main_one_and_never_judged(records):
+    records.run("cure/main", entry("a", bits(0.5)), data="cifar10")
+    row = records.one(NUMBER.replace("cure/main", "cure/resnet50").format(50.0))
+    assert (row["verdict"], row["ours"]) == ("not comparable", None)
+    assert row["differences"][0] == "run: cure/resnet50 there, cure/main here"
+    assert records.one(NUMBER.replace("cure/main", "cure/rgp_code").format(50.0))["verdict"] == "not run"
+
+
+def test_a_thinner_network_is_another_one(records):
+    records.run("cure/main", entry("a", bits(0.5)), data="cifar10", width=16)
+    row = records.one(NUMBER.format(50.0))
+    assert row["verdict"] == "not comparable"
+    assert any(d.endswith("resnet18 of width 16 here") for d in row["differences"])
+
+
 def test_numbers_of_others_are_context(records):
     assert records.one("value: 50.0")["verdict"] == "not comparable"
     assert records.one("test: null")["verdict"] == "not run"

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from redoubt import models
 from redoubt.claims import numbers
 from redoubt.claims.directions import FAILS, HOLDS, OPEN, Missing, compare, rounded, together
 from redoubt.claims.evidence import Evidence
@@ -145,12 +146,41 @@ def _number(claim: Claim, number: Number, evidence: Evidence) -> list[dict[str, 
     if rows:
         return rows
     if other:
-        study, differing = min(other, key=lambda pair: len(pair[1]))
-        files = evidence.files(study, [number.run])
-        why = "the protocol differs: " + ", ".join(d.split(":")[0] for d in differing)
-        return [_row(claim, "not comparable", why, study=study, differences=differing, evidence=files)]
+        return [_other_protocol(claim, number.run, evidence, other)]
+    defense, variant = number.run.split("/")
+    if variant in models.names():  # the main variant on another network: what was run of it says what differs
+        main = f"{defense}/main"
+        other = [
+            (
+                study,
+                [
+                    f"run: {number.run} there, {main} here",
+                    *numbers.differences(claim, number, seeds[min(seeds)]),
+                ],
+            )
+            for study in evidence.studies
+            if (seeds := evidence.records.get((study, main)))
+        ]
+        if other:
+            return [_other_protocol(claim, main, evidence, other)]
     on = f"{claim.dataset} with {claim.architecture}"
     return [_row(claim, "not run", f"no record of {number.run} is here; the number is of {on}")]
+
+
+def _other_protocol(
+    claim: Claim, run: str, evidence: Evidence, other: list[tuple[str, list[str]]]
+) -> dict[str, Any]:
+    """The study whose protocol is nearest says what differs."""
+    study, differing = min(other, key=lambda pair: len(pair[1]))
+    why = "the protocol differs: " + ", ".join(d.split(":")[0] for d in differing)
+    return _row(
+        claim,
+        "not comparable",
+        why,
+        study=study,
+        differences=differing,
+        evidence=evidence.files(study, [run]),
+    )
 
 
 def _judged_number(claim: Claim, number: Number, evidence: Evidence, study: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def here(held: dict[str, dict[int, dict[str, Any]]], comparisons: list[dict[str,
     each = {
         "data set": {run: c["data"]["name"] for run, c in config.items()},
         "image size": {run: "{0}x{0}".format(size(c["data"])) for run, c in config.items()},
-        "architecture": {run: c["architecture"]["name"] for run, c in config.items()},
+        "architecture": {run: architecture(c) for run, c in config.items()},
         "radius": {run: f"{c['threat']['norm']} {c['threat']['eps']:.4g}" for run, c in config.items()},
         "attack": {run: ", ".join(attacks) for run in config},
         "seeds": {
@@ -91,12 +91,18 @@ def _once(by_run: dict[str, str]) -> str:
     return "; ".join(f"{value} ({', '.join(of)})" for value, of in runs.items())
 
 
+def architecture(config: dict[str, Any]) -> str:
+    """The network of a record by its name, and its width where the study set one: a thinner one is another network."""
+    name, chosen = config["architecture"]["name"], config["architecture"].get("options") or {}
+    return f"{name} of width {chosen['width']}" if "width" in chosen else name
+
+
 def setting(claim: Claim, record: dict[str, Any]) -> list[str]:
     """How data set and architecture of a record differ from the paper's, where the claim names them."""
     config = record["config"]
     pairs = (
         ("data set", claim.dataset, config["data"]["name"]),
-        ("architecture", claim.architecture, config["architecture"]["name"]),
+        ("architecture", claim.architecture, architecture(config)),
     )
     return [f"{what}: {there} there, {here} here" for what, there, here in pairs if _other(there, here)]
 
