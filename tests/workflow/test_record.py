@@ -145,6 +145,15 @@ def test_most_valuable_first(root):
     assert shorter.index("train pgd_at/main 1") < shorter.index("train pgd_at/more 0")
 
 
+def test_runs_that_are_asked_for_come_alone_and_in_their_order(root):
+    recorder = Recorder(root, "smoke", "cpu", time.time(), runs=["pgd_at/*", "standard/main"])
+    recorder._has_weights = lambda run: True
+    paths = [unit.run.path.removeprefix("smoke/") for unit in recorder.units()]
+    assert paths == ["pgd_at/main/seed0", "pgd_at/main/seed1", "pgd_at/more/seed0", "standard/main/seed0"]
+    with pytest.raises(RedoubtError, match="did you mean: pgd_at/more"):
+        Recorder(root, "smoke", "cpu", time.time(), runs=["pgd_at/mor"])
+
+
 def test_a_unit_that_fails_leaves_the_others(root, monkeypatch):
     train = Trainer.train
 

@@ -85,13 +85,19 @@ def record(
     minutes: Annotated[float, typer.Option(min=0, help="begin nothing that would end later")] = 9,
     out: Annotated[Path | None, typer.Option(help="folder that gets a parcel after every unit")] = None,
     weights: Annotated[bool, typer.Option(help="pack checkpoints and resume files too, at the end")] = False,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--run", help="a run or pattern, e.g. 'uiat/*'; several in their order [default: all]"),
+    ] = None,
     mirror: Annotated[Path | None, typer.Option(help="folder looked at before the network")] = None,
 ) -> None:
     """Prepare, train and attack a study in order of value, killed and continued at any point; exit 4: not done."""
     from redoubt.workflow import record as r
 
     where = device_of(device, threads)
-    if not r.record(root, study, where, minutes=minutes, out=out, weights=weights, mirror=mirror):
+    if not r.record(
+        root, study, where, minutes=minutes, out=out, weights=weights, mirror=mirror, runs=runs or ()
+    ):
         raise typer.Exit(4)
 
 

@@ -5,9 +5,10 @@ file beside the result. A later call, here or where `redoubt unpack` put the fil
 the bits that one uninterrupted call would have written.
 """
 
+import fnmatch
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from redoubt import data
 from redoubt.audit import staleness
 from redoubt.config import Run, Study, Variant, attacks_of, images, load_study, radius, resolve
 from redoubt.config.load import mirror_of, study_file
-from redoubt.errors import RedoubtError
+from redoubt.errors import RedoubtError, nearest
 from redoubt.evaluation import partial
 from redoubt.evaluation.evaluator import Evaluator
 from redoubt.evaluation.settings import path_of
@@ -53,19 +54,37 @@ class Recorder:
         root: the folder with studies, data, checkpoints, results.
         until: the moment of `time.time()` after which nothing begins that would probably not end.
         mirror: looked at before the network for published weights; default `mirror` of config.yaml.
+        runs: variants by name or pattern, e.g. `uiat/*`: these alone, in this order; default all, most valuable first.
+
+    Raises:
+        RedoubtError: a pattern that no variant has.
     """
 
-    def __init__(self, root: Path, study: str, device: str, until: float, mirror: Path | None = None):
+    def __init__(
+        self,
+        root: Path,
+        study: str,
+        device: str,
+        until: float,
+        mirror: Path | None = None,
+        runs: Sequence[str] = (),
+    ):
         self.root, self.device, self.until = root, device, until
         self.mirror = mirror or mirror_of(root)
         self.study: Study = load_study(study_file(root, study))
         self.variants: dict[str, Variant] = {v.name: v for v in resolve(self.study)}
+        self.asked = list(dict.fromkeys(name for pattern in runs for name in self._named(pattern)))
         self.failed: dict[str, str] = {}
         self.worked = False
         staleness.forget()
 
     def units(self) -> Iterator[Unit]:
         """What is missing, most valuable first; looked up when asked, so that finished units do not come again."""
+        if self.asked:
+            for name in self.asked:
+                for seed in self.variants[name].seeds:
+                    yield from self._attacked(self.variants[name].run(seed))
+            return
         mains = [v for v in self.variants.values() if v.variant == "main"]
         others = [v for v in self.variants.values() if v.variant != "main"]
         begun = dict.fromkeys(v.starts_from for v in mains if v.starts_from)
@@ -81,6 +100,16 @@ class Recorder:
         for v in others:
             for seed in v.seeds:
                 yield from self._attacked(v.run(seed))
+
+    def _named(self, pattern: str) -> list[str]:
+        """The variants of a pattern, as the study orders them."""
+        if found := fnmatch.filter(self.variants, pattern):
+            return found
+        raise RedoubtError(
+            "no variant has such a name",
+            file=study_file(self.root, self.study.name), key="--run", value=pattern, allowed=list(self.variants),
+            nearest=nearest(pattern, self.variants),
+        )  # fmt: skip
 
     def work(self, dataset, after=lambda: None) -> bool:
         """Works until nothing is missing or the time is up; calls `after` when a unit has ended.
@@ -222,6 +251,7 @@ def record(
     out: Path | None = None,
     weights: bool = False,
     mirror: Path | None = None,
+    runs: Sequence[str] = (),
 ) -> bool:
     """Works on a study for at most about `minutes`, and keeps what has to travel in `out`.
 
@@ -230,9 +260,10 @@ def record(
         weights: also pack checkpoints and resume files, at the end; without them the next machine trains anew
             what has no result yet.
         mirror: looked at before the network for the study's images and published weights.
+        runs: variants by name or pattern; default all of them.
 
     Returns:
-        Whether the study is complete.
+        Whether nothing that was asked for is missing.
 
     Raises:
         RedoubtError: a wrong study, images that cannot be had, a folder that cannot be written.
@@ -243,7 +274,7 @@ def record(
             key="WORLD_SIZE", value=parallel.asked(), allowed=1,
         )  # fmt: skip
     until = time.time() + 60 * minutes
-    recorder = Recorder(root, study, device, until, mirror)
+    recorder = Recorder(root, study, device, until, mirror, runs)
     with locks.held(root, f"prepare/{study}"):
         if not _prepared(root, recorder.study):
             images.prepare(root, recorder.study, recorder.mirror)
