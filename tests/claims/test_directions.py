@@ -105,6 +105,32 @@ def test_each_study_with_all_runs_is_judged(records):
     assert found == {"toy": "direction holds", "other": "direction fails"}
 
 
+BOTH = (
+    f"judge: [{{left: {C}, right: {P}, measure: accuracy, attack: a, expect: higher}}, "
+    f"{{left: {C}, right: trades/main, measure: accuracy, attack: a, expect: higher}}]"
+)
+
+
+@pytest.mark.parametrize(("left", "verdict"), [(0.7, "not told apart"), (0.3, "direction fails")])
+def test_a_claim_in_part_may_fail_and_never_holds(records, left, verdict):
+    pair(records, bits(left), bits(0.5))
+    row = records.one(BOTH)
+    assert (row["verdict"], len(row["comparisons"])) == (verdict, 1)
+    assert row["why"].startswith("of 2 comparisons 1 ")
+    assert ", 1 not made here" in row["why"]
+    assert row["why"].endswith("seeds in common: 2; toy has no record of trades/main")
+
+
+def test_a_claim_in_part_is_judged_where_no_study_of_the_data_set_holds_all(records):
+    pair(records, bits(0.7), bits(0.5))
+    records.run("trades/main", entry("a", bits(0.5)), seed=0)
+    for study, data in {"less": "digits", "other": "cifar10"}.items():
+        records.run(C, entry("a", bits(0.3)), study=study, data=data)
+        records.run(P, entry("a", bits(0.5)), study=study, data=data)
+    found = {row["study"]: row["verdict"] for row in records.rows(BOTH)}
+    assert found == {"toy": "direction holds", "other": "direction fails"}
+
+
 def test_measures_against_values_by_hand(records):
     clean = entry("clean", bits(0.8))
     for seed in (0, 1):

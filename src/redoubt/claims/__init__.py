@@ -20,9 +20,10 @@ Accuracies and what is made of them are shares: `value: 0.1` is 10 %. `expect`: 
 `tolerance`).
 `number.attack` is an attack of the package, with `clean` for none; `params` are those that must agree.
 
-Verdicts, worst first, are `schema.VERDICTS`. A direction is judged for each study that holds all its runs; of several
-comparisons, `directions.RULE` makes one verdict. A number is
-judged only where data set, architecture, threat, attack and its steps agree; elsewhere it is `not comparable`.
+Verdicts, worst first, are `schema.VERDICTS`. A direction is judged for each study that holds all its runs, and on a
+data set where none does, by the study that holds most of them: what could not be compared is not told apart. Of
+several comparisons, `directions.RULE` makes one verdict. A number is judged only where data set, architecture,
+threat, attack and its steps agree; elsewhere it is `not comparable`.
 
 reports/claims.json is a list, worst verdict first, of
     paper (arXiv number), title, file (of the claim), headline (whether it stands for the paper in one sentence), id,

@@ -53,6 +53,11 @@ class Evidence:
     def studies(self) -> list[str]:
         return list(dict.fromkeys(study for study, _ in self.records))
 
+    def data_set(self, study: str) -> str:
+        """The name of the images of a study that has a record."""
+        records = next(of for (name, _), of in self.records.items() if name == study)
+        return next(iter(records.values()))["config"]["data"]["name"]
+
     def failed(self, study: str, runs: list[str]) -> list[str]:
         """Failed validity checks of these runs, as text."""
         return [text for run in runs for text in self._failed.get((study, run), [])]

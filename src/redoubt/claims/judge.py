@@ -1,5 +1,6 @@
 """One claim and the records -> its rows of reports/claims.json; the format stands in `redoubt.claims`."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from redoubt import models
@@ -68,52 +69,71 @@ def _beside(there: dict[str, str], row: dict[str, Any], evidence: Evidence) -> l
 
 
 def _direction(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
-    rows, lacking = [], {}
+    """A row a study that holds every comparison; of a data set on which none does, one of the study that holds most."""
+    rows, lacking, whole = [], {}, set()
+    parts: dict[
+        str, dict[str, list[dict[str, Any]]]
+    ] = {}  # data set -> study -> the comparisons that it holds
     for study in evidence.studies:
         found = [compare(evidence, study, c) for c in claim.judge or ()]
-        if missing := [f for f in found if isinstance(f, Missing)]:
+        missing = [f for f in found if isinstance(f, Missing)]
+        made = [f for f in found if not isinstance(f, Missing)]
+        if missing:
             lacking[study] = missing
         else:
-            made = [f for f in found if not isinstance(f, Missing)]
+            whole.add(evidence.data_set(study))
             rows.append(_judged_direction(claim, evidence, study, made))
+        if missing and made:
+            parts.setdefault(evidence.data_set(study), {})[study] = made
+    for images, held in parts.items():
+        if images not in whole:
+            study = max(held, key=lambda name: len(held[name]))
+            rows.append(_judged_direction(claim, evidence, study, held[study], lacking[study]))
     return rows or [_direction_not_run(claim, evidence, lacking)]
 
 
 def _judged_direction(
-    claim: Claim, evidence: Evidence, study: str, found: list[dict[str, Any]]
+    claim: Claim,
+    evidence: Evidence,
+    study: str,
+    found: list[dict[str, Any]],
+    lacking: Sequence[Missing] = (),
 ) -> dict[str, Any]:
-    runs = list(dict.fromkeys(r for c in claim.judge or () for r in (c.left, c.right) if r))
-    verdict = together([f["outcome"] for f in found])
+    """One row. A comparison that could not be made tells nothing apart, so a claim may fail without it, not hold."""
+    runs = list(dict.fromkeys(r for f in found for r in (f["left"], f["right"]) if r))
+    outcomes = [f["outcome"] for f in found]
+    verdict = together([*outcomes, *(OPEN for _ in lacking)])
     least = min(f["seeds"] for f in found)
-    why = f"{_counted([f['outcome'] for f in found])}; seeds in common: {least}"
+    counted = _counted(outcomes, len(lacking))
+    unmade = "".join(f"; {m.why}" for m in dict.fromkeys(lacking))
     one = found[0] if len(found) == 1 else None
     return _flagged(
         _row(
-            claim, verdict, why, study=study,
+            claim, verdict, f"{counted}; seeds in common: {least}{unmade}", study=study,
             ours=one["value"] if one else "; ".join(f["text"] for f in found),
             interval=one["interval"] if one else None, unit=one["unit"] if one else None,
-            differences=_told(claim, evidence, study), comparisons=found,
+            differences=_told(claim, evidence, study, runs), comparisons=found,
             evidence=evidence.files(study, runs),
         ),
         evidence.failed(study, runs),
     )  # fmt: skip
 
 
-def _counted(outcomes: list[str]) -> str:
-    """How many comparisons hold, fail and do neither, and what one failure did."""
+def _counted(outcomes: list[str], unmade: int) -> str:
+    """How many comparisons hold, fail and do neither, how many were not made, and what one failure did."""
     words = {HOLDS: "hold", FAILS: "fail", OPEN: "not told apart"}
     of = [f"{n} {word}" for outcome, word in words.items() if (n := outcomes.count(outcome))]
-    if len(outcomes) == 1:
+    of += [f"{unmade} not made here"] if unmade else []
+    if len(outcomes) + unmade == 1:
         return {HOLDS: "the comparison holds", FAILS: "the comparison fails", OPEN: "not told apart"}[
             outcomes[0]
         ]
-    decided = "; one failure is enough" if outcomes.count(FAILS) and outcomes.count(HOLDS) else ""
-    return f"of {len(outcomes)} comparisons {', '.join(of)}{decided}"
+    decided = "; one failure is enough" if FAILS in outcomes and len(of) > 1 else ""
+    return f"of {len(outcomes) + unmade} comparisons {', '.join(of)}{decided}"
 
 
-def _told(claim: Claim, evidence: Evidence, study: str) -> list[str]:
+def _told(claim: Claim, evidence: Evidence, study: str, runs: list[str]) -> list[str]:
     """Worst cases over other attacks, which a reader of a direction has to know."""
-    runs = dict.fromkeys(r for c in claim.judge or () for r in (c.left, c.right) if r)
     if not any(c.attack == "worst" for c in claim.judge or ()):
         return []
     over = {run: evidence.worst_of(study, run) for run in runs}

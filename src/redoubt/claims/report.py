@@ -137,11 +137,12 @@ def _verdicts(rows: list[dict[str, Any]]) -> str:
 
 
 def ours(row: dict[str, Any]) -> str:
-    """What we measured, with its unit."""
+    """What we measured, with its unit; of one comparison also what is subtracted from what."""
     if row["ours"] is None or isinstance(row["ours"], str):
         return row["ours"] or ""
-    sign = "+" if row["kind"] == "direction" else ""
-    return f"{row['ours']:{sign}.4g} {row['unit'] or ''}".strip()
+    if row["kind"] != "direction":
+        return f"{row['ours']:.4g} {row['unit'] or ''}".strip()
+    return row["comparisons"][0]["text"].rpartition(" (")[0]
 
 
 def interval(bounds: list[float] | None) -> str:

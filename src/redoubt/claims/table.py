@@ -7,9 +7,10 @@ import pandas as pd
 from redoubt.claims.report import interval, ours
 
 CAPTION = (
-    "Every claim of the papers and every control of ours, worst verdict first. A direction is a difference in points "
-    "of accuracy (or the unit given) with its 95 % bootstrap interval over images and seeds; a number is in percent. "
-    "Numbers are judged only where data set, architecture, threat and attack agree."
+    "Claims of the papers and controls of ours, worst verdict first. A direction is a difference in points of accuracy "
+    "(or the unit given) with its 95 % bootstrap interval over images and seeds, of a quantity of the training with "
+    "Student's interval over seeds; a number is in percent. Numbers are judged only where data set, architecture, "
+    "threat and attack agree."
 )
 
 

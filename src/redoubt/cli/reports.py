@@ -117,13 +117,12 @@ def effects(
 @app.command()
 def schema(root: Root = Path()) -> None:
     """Write what follows from the code: studies/schema.json, studies/defaults.md and docs/exhibits.md."""
-    from redoubt.config import documentation, load_study
+    from redoubt.config import documentation
     from redoubt.records.files import write_whole
     from redoubt.reports import exhibits as x
 
     documentation.write(root)
-    shown = x.held(load_study(root / "studies" / "digits.yaml"), "scratch")
-    write_whole(root / "docs" / "exhibits.md", x.page(shown).encode())
+    write_whole(root / "docs" / "exhibits.md", x.page(x.default(root)).encode())
 
 
 @app.command()

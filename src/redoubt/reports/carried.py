@@ -172,9 +172,11 @@ def _claims(root: Path, folder: Path, ledger: dict[str, Any], files: dict[str, b
     names = list(ledger["studies"])
     judged = [p for name in names for p in _results(root, name, ledger)]
     trained = [p for name in names for p in _trainings(root, name, ledger)]
-    rows = [r for r in report.build(folder, judged, trained) if r["kind"] != "context"]
+    every = report.build(folder, judged, trained)
+    rows = [r for r in every if r["kind"] != "context"]
+    left_out = f"{len(every) - len(rows)} more stand in `claims/` that no run is to test: `redoubt claims` shows all."
     files["evidence/claims.md"] = (
-        f"# Claims\n\n{verdicts.CAPTION}\n\n{_markdown(verdicts.table(rows)[SHOWN])}\n".encode()
+        f"# Claims\n\n{verdicts.CAPTION} {left_out}\n\n{_markdown(verdicts.table(rows)[SHOWN])}\n".encode()
     )
     found = [v for v in VERDICTS if any(r["verdict"] == v for r in rows)]
     papers = list(dict.fromkeys(r["file"] for r in rows))

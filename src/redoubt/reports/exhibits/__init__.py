@@ -4,6 +4,9 @@ One file a notebook lists them. An exhibit is made once for each study that hold
 sentence says what is missing. Nothing here imports torch or draws: the Snakefile reads it for the names of its files.
 """
 
+from pathlib import Path
+
+from redoubt.config import load_study, resolve
 from redoubt.reports.exhibits.afd import EXHIBITS as AFD
 from redoubt.reports.exhibits.atop import EXHIBITS as ATOP
 from redoubt.reports.exhibits.base import Exhibit, Held, held, missing
@@ -20,6 +23,7 @@ __all__ = [
     "NOTEBOOKS",
     "Exhibit",
     "Held",
+    "default",
     "figures",
     "held",
     "listing",
@@ -39,6 +43,7 @@ NOTEBOOKS = {
     "validity": VALIDITY,
     "cost": COST,
 }
+DEFAULT = ("digits", "digits_ablations", "published_convex_fashion_mnist")  # what docs/exhibits.md is of
 ALL = {e.name: e for exhibits in NOTEBOOKS.values() for e in exhibits}
 
 
@@ -93,20 +98,33 @@ def listing(studies: dict[str, Held]) -> dict:
     return {"exhibits": rows, "studies": {name: content.described() for name, content in studies.items()}}
 
 
-def page(study: Held) -> str:
-    """`docs/exhibits.md`: every exhibit, made by this study or why not, a section a notebook."""
+def default(root: Path) -> list[Held]:
+    """The studies of the default `config.yaml`, as `page` shows them: one trained here, others from whole records."""
+    studies = [load_study(root / "studies" / f"{name}.yaml") for name in DEFAULT]
+    first, *recorded = studies
+    return [
+        held(first, "scratch"),
+        *(held(study, "results", records=[v.name for v in resolve(study)]) for study in recorded),
+    ]
+
+
+def page(studies: list[Held]) -> str:
+    """`docs/exhibits.md`: every exhibit, by the first study that makes it or why not, a section a notebook."""
+    names = ", ".join(f"`{study.name}`" for study in studies)
     lines = [
         "# Every table and figure of the papers",
         "",
-        f"What study `{study.name}` makes of each in `reports/`, or why not. Where a paper's numbering is not public,",
-        "the exhibit has a name. Written by `redoubt schema` from `src/redoubt/reports/exhibits/`; `redoubt exhibits`",
-        "says the same of the studies that `config.yaml` names.",
+        f"What is made of each in `reports/`, by the first of the studies {names} that makes it, or why none does.",
+        "Where a paper's numbering is not public, the exhibit has a name. Written by `redoubt schema` from",
+        "`src/redoubt/reports/exhibits/`; `redoubt exhibits` says the same of the studies that `config.yaml` names.",
     ]
     for notebook, exhibits in NOTEBOOKS.items():
         lines += ["", f"## `notebooks/{notebook}.py`", ""]
         lines += ["| paper | exhibit | shows | made, or why not |", "| --- | --- | --- | --- |"]
         for e in exhibits:
-            why = missing(e, study)
-            made = f"not made: {why}" if why else f"`{e.file(study.name)}`"
+            lacks = {study.name: missing(e, study) for study in studies}
+            by = next((name for name, why in lacks.items() if why is None), None)
+            why_not = "; ".join(dict.fromkeys(why for why in lacks.values() if why))
+            made = f"`{e.file(by)}`" if by else f"not made: {why_not}"
             lines.append(f"| {e.paper} | {e.number} | {e.title} | {made} |")
     return "\n".join(lines) + "\n"
