@@ -1,8 +1,10 @@
 """`redoubt verify`: every hash that the ledger and the records hold against the files that are here.
 
 bad     a file is not what was recorded: changed, cut short, or swapped. The command then exits with 1.
-stale   whole, but made with other settings or code than today's; Snakemake would make it again.
-absent  recorded and not here: `dvc pull` brings it; or not there beside the finished records of its study.
+stale   whole, but made with other settings or code than today's, where Snakemake would make it again, or anew since
+        it was shipped.
+absent  recorded and not here: `dvc pull` or `git checkout` brings it; or not there beside the finished records of its
+        study.
 listed  recorded and not here, and its hash is all that the repository carries: it is counted, and not named.
 
 A hash shows damage and careless editing, not a forger who writes new hashes too: that takes `redoubt audit`, or the
@@ -37,9 +39,9 @@ class Finding:
 
 
 def verify(root: Path) -> list[Finding]:
-    """Every finding, in the order ledger, images, weights, results, missing, trainings, challenges, reports, audits."""
+    """Every finding: ledger, images, weights, results, missing, trainings, lost, challenges, reports, audits."""
     staleness.forget()
-    parts = (ledger, images, weights, judged, missing, trained, challenged, reports, audits)
+    parts = (ledger, images, weights, judged, missing, trained, lost, challenged, reports, audits)
     return [finding for part in parts for finding in part(root)]
 
 
@@ -134,7 +136,8 @@ def weights(root: Path) -> Iterator[Finding]:
 
 
 def judged(root: Path) -> Iterator[Finding]:
-    """Every result record: its own hash, bits against counts, and the weights and images that it names."""
+    """Every result record: its own hash, bits against counts, the weights and images that it names, and the ledger."""
+    hashes = shipped.hashes(shipped.ledger(root))
     for path in sorted(root.glob("results/*/*/*/seed*.json")):
         name = _name(root, path)
         try:
@@ -144,12 +147,32 @@ def judged(root: Path) -> Iterator[Finding]:
             continue
         aged = staleness.of_result(root, record)
         broken = _other_weights(root, record) + ([] if aged else _other_images(root, record))
+        aged += _anew(path, hashes.get(name))
         yield Finding("results", name, "bad", "; ".join(broken)) if broken else _aged("results", name, aged)
 
 
+def _anew(path: Path, recorded: str | None) -> list[str]:
+    """Why a whole record is not the one that the repository carries; empty for one that it does not carry."""
+    if recorded is None or sha256(path) == recorded:
+        return []
+    return [f"not the one that {shipped.LEDGER} lists: git checkout, or redoubt ship where it was made anew"]
+
+
+def lost(root: Path) -> Iterator[Finding]:
+    """The records that the repository carries and that are not here."""
+    for name in shipped.hashes(shipped.ledger(root)):
+        if not (root / name).is_file():
+            kind = "trainings" if "/training/" in name else "results"
+            yield Finding(kind, name, "absent", f"git checkout {name}")
+
+
 def missing(root: Path) -> Iterator[Finding]:
-    """The records that a study of config.yaml asks for and that are not there, where others of it are."""
+    """The records that a study of config.yaml asks for and that are not there, where others of it are.
+
+    What it was shipped without is left out, and what the repository carries: that is `lost`.
+    """
     unfinished = shipped.ledger(root)
+    carried = shipped.hashes(unfinished)
     for name, depth in _chosen(root).items():
         try:
             variants = resolve(load_study(root / "studies" / f"{name}.yaml"))
@@ -163,7 +186,8 @@ def missing(root: Path) -> Iterator[Finding]:
             kinds.append(("weights", "checkpoints/{}/record.json", "dvc pull, or redoubt train"))
         for kind, file, again in kinds:
             here = {run for run in runs if (root / file.format(run)).is_file()}
-            for run in sorted(runs.keys() - here - left_out) if here else ():
+            told = {run for run in runs if file.format(run) in carried}
+            for run in sorted(runs.keys() - here - left_out - told) if here else ():
                 why = f"missing beside {len(here)} finished ones: {again} {runs[run].path}"
                 yield Finding(kind, file.format(run), "absent", why)
 
@@ -177,12 +201,13 @@ def _chosen(root: Path) -> dict[str, str]:
 
 
 def trained(root: Path) -> Iterator[Finding]:
-    """Every training record beside results: its own hash, its place, and whether it is of the result's weights."""
+    """Every training record beside results: its own hash, its place, the result's weights, and the ledger."""
+    hashes = shipped.hashes(shipped.ledger(root))
     for path in sorted(root.glob("results/*/*/*/training/seed*.json")):
         name, result = _name(root, path), path.parents[1] / path.name
         try:
             record = read_record(path, f"redoubt ship {path.parts[-5]}")
-            used = results.read(result, challenged=False)["checkpoints"]
+            used = results.read(result, challenged=False)["checkpoints"] if result.is_file() else {}
         except RedoubtError as error:
             yield Finding("trainings", _name(root, Path(error.file or path)), "bad", error.what)
             continue
@@ -193,7 +218,8 @@ def trained(root: Path) -> Iterator[Finding]:
                 "trainings", name, "stale", "the result beside it is of other weights: redoubt ship"
             )
         else:
-            yield _aged("trainings", name, staleness.of_training(root, record))
+            aged = staleness.of_training(root, record)
+            yield _aged("trainings", name, aged + _anew(path, hashes.get(name)))
 
 
 def challenged(root: Path) -> Iterator[Finding]:

@@ -34,12 +34,29 @@ def missing(ledger: dict[str, Any], study: str) -> set[str]:
     return set(ledger["studies"].get(study, {}).get("missing", ()))
 
 
+def lacking(root: Path, ledger: dict[str, Any], study: str) -> set[str]:
+    """The `missing` runs without a result here: what was finished since is there, shipped or not."""
+    folder = root / "results" / study
+    return {run for run in missing(ledger, study) if not (folder / f"{run}.json").is_file()}
+
+
+def hashes(ledger: dict[str, Any]) -> dict[str, str]:
+    """Path in the project: hash of every record that the repository carries, results and training records."""
+    found = {}
+    for study, told in ledger["studies"].items():
+        for run, held in told["records"].items():
+            found[f"results/{study}/{run}.json"] = held["result"]
+            if held["training"]:
+                name, _, seed = run.rpartition("/seed")
+                copy = copy_of_training(Path(), f"{study}/{name}", int(seed))
+                found[copy.as_posix()] = held["training"]
+    return found
+
+
 def is_shipped(result: Path) -> bool:
     """Whether a result record is, byte for byte, one that the repository carries, and was not made anew since."""
-    root, (study, defense, variant) = result.parents[4], result.parts[-4:-1]
-    return _hashes(root, _age(root / LEDGER)).get(f"{study}/{defense}/{variant}/{result.stem}") == sha256(
-        result
-    )
+    root, name = result.parents[4], "/".join(("results", *result.parts[-4:]))
+    return _hashes(root, _age(root / LEDGER)).get(name) == sha256(result)
 
 
 def _age(path: Path) -> int:
@@ -48,11 +65,7 @@ def _age(path: Path) -> int:
 
 @functools.lru_cache(maxsize=4)
 def _hashes(root: Path, age: int) -> dict[str, str]:
-    """`study/defense/variant/seedN`: hash of its result record."""
-    studies = ledger(root)["studies"].items()
-    return {
-        f"{study}/{run}": held["result"] for study, told in studies for run, held in told["records"].items()
-    }
+    return hashes(ledger(root))
 
 
 def copy_of_training(root: Path, run: str, seed: int) -> Path:

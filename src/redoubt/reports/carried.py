@@ -108,7 +108,7 @@ def _study(root: Path, study: Study, ledger: dict[str, Any]) -> dict[str, bytes]
     told = [
         f"### {study.name}",
         study.about,
-        f"{origins.summary(records)}. {_lacks(missing)}",
+        f"{origins.summary(records)}. {origins.lacks(missing) or 'Nothing is missing.'}",
         *shown,
         _markdown(tables.flagged(main, checks[checks["variant"] == "main"], ["defense"])),
         f"[Every variant, and each against the main one](evidence/{study.name}.md)",
@@ -136,7 +136,7 @@ def _published(root: Path, studies: list[Study], ledger: dict[str, Any], files: 
         shown += [f"![{study.about}]({name})", f"{picture.caption} Found: {picture.found}"]
         paths += found
         if missing:
-            shown.append(_lacks(missing))
+            shown.append(origins.lacks(missing))
     records = [(p, results.read(p, challenged=False)) for p in paths]
     return "\n\n".join(
         ["### Published weights, attacked again", f"{origins.summary(records)}. {published.CAPTION}",
@@ -149,14 +149,6 @@ def _drawn(picture: Picture) -> bytes:
     picture.figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(picture.figure)
     return held.getvalue()
-
-
-def _lacks(missing: set[str]) -> str:
-    """What was not run, a variant once."""
-    if not missing:
-        return "Nothing is missing."
-    variants = sorted({run.rpartition("/seed")[0] for run in missing})
-    return f"{len(missing)} runs are missing, of {len(variants)} variants: {', '.join(variants)}."
 
 
 def _markdown(cells: pd.DataFrame) -> str:

@@ -48,6 +48,15 @@ def summary(records: list[tuple[Path, dict[str, Any]]]) -> str:
     return "; ".join(f"{n} {told}" for told, n in sorted(found.items()))
 
 
+def lacks(missing: set[str]) -> str:
+    """What of a study was not run, a variant once; empty where nothing is missing."""
+    if not missing:
+        return ""
+    variants = sorted({run.rpartition("/seed")[0] for run in missing})
+    runs = f"{len(missing)} {'runs are' if len(missing) > 1 else 'run is'} missing"
+    return f"{runs}, of {len(variants)} variant{'s' * (len(variants) > 1)}: {', '.join(variants)}."
+
+
 def column(tidy: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """`by` and a column `made` with the origins of each group's records, each once.
 

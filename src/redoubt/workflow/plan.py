@@ -30,6 +30,7 @@ REASONS = {
     "ok": "follows from another job",
 }
 
+NOTEBOOK = "run_notebook_"  # and its name: a rule each
 NOISE = ("Using workflow specific profile", "Assuming unrestricted", "Building DAG")
 
 
@@ -38,7 +39,7 @@ class Job:
     """One job that would run.
 
     Attributes:
-        rule, what: the rule, and the run or study that it is for (empty for a report).
+        rule, what: the rule, and the run, study or notebook that it is for (empty for another report).
         seconds, basis: the estimate and where it comes from; None is unknown.
         size: bytes of what it writes; None is unknown.
     """
@@ -64,6 +65,8 @@ def jobs(root: Path, targets: list[str]) -> list[Job]:
         if row["plan"] != "update pending":
             continue
         rule, what = re.sub(r"_seeds_[\d_]+$", "", row["rule"]), _what(row["output_file"])
+        if rule.startswith(NOTEBOOK):
+            rule, what = NOTEBOOK.rstrip("_"), rule.removeprefix(NOTEBOOK)
         found.setdefault((rule, what), Job(rule, what)).outputs.append(row["output_file"])
         reasons.setdefault((rule, what), []).append(row["status"])
     for key, job in found.items():
@@ -108,9 +111,6 @@ def _seconds(root: Path, job: Job) -> tuple[float | None, str]:
     own = timed / f"{job.what}.benchmark.tsv" if job.what else timed.with_suffix(".benchmark.tsv")
     if own.is_file():
         return _median([own]), "its last run"
-    if not job.what and timed.is_dir():
-        files = sorted(timed.rglob("*.benchmark.tsv"))
-        return (_median(files), "its last run") if files else (None, "unknown")
     if recorded := _recorded(root, job):
         return recorded
     study = job.what.split("/")[0]

@@ -4,13 +4,12 @@
 - `results/shipped.json`: the hash of every record, the runs that are missing, and what DVC is to keep
 - `dvc.lock`: the hashes of images and weights
 - the default DVC remote: what an attack needs of the main variants and of the models whose gradients they borrow, as
-  many of them as fit
+  many of them as fit, those with a result first
 
 Run twice it changes nothing. What an earlier call shipped of weights that are no longer here stays listed.
 """
 
 import configparser
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
         raise RedoubtError("nothing is recorded of this study", value=study, hint=f"redoubt record {study}")
     others = {k: v for k, v in told["studies"].items() if k != study}
     room = 1e6 * megabytes - sum(v["bytes"] for v in others.values())
-    load = _load(root, spec, variants, told, room)
+    load = _load(root, spec, variants, missing, told, room)
     kept = {k: [x for x in told[k] if not _of(x, study)] for k in LISTS}
     images = [study] if (root / "data" / study / "record.json").is_file() or study in told["images"] else []
     held = {"bytes": load.size, "missing": missing, "records": records}
@@ -150,7 +149,9 @@ class _Load:
     size: int
 
 
-def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any], room: float) -> _Load:
+def _load(
+    root: Path, study: Study, variants: list[Variant], missing: list[str], told: dict[str, Any], room: float
+) -> _Load:
     """What of the weights is carried and what only listed; those that are not here stay what they were."""
     folder, by_name = root / "checkpoints", {v.name: v for v in variants}
     here = {
@@ -163,7 +164,7 @@ def _load(root: Path, study: Study, variants: list[Variant], told: dict[str, Any
     sizes = _sizes(root)
     carried = [x for x in told["carried"] if _of(x, study.name) and _name(x) not in whole]
     size, left = sum(sizes.get(f"carried@{x}", 0) for x in carried), []
-    for name in _wanted(study, variants):
+    for name in _wanted(study, variants, set(missing)):
         files = attacked_files(study, by_name[name])
         if name not in whole:
             continue
@@ -199,11 +200,15 @@ def _sizes(root: Path) -> dict[str, int]:
     return {stage: sum(out.get("size", 0) for out in held["outs"]) for stage, held in _lock(root).items()}
 
 
-def _wanted(study: Study, variants: list[Variant]) -> Iterator[str]:
-    """The main variants, after those whose gradients are transferred to them."""
+def _wanted(study: Study, variants: list[Variant], missing: set[str]) -> list[str]:
+    """The main variants, after those whose gradients are transferred to them; first those that have a result."""
     mains = [v for v in variants if v.variant == "main"]
-    lent = [s.surrogate for v in mains for seed in v.seeds for s in attacks_of(study, v, seed).values()]
-    yield from dict.fromkeys([*filter(None, lent), *(v.name for v in mains)])
+    found: list[str] = []
+    for left_out in (missing, set()):
+        judged = [(v, s) for v in mains for s in v.seeds if f"{v.name}/seed{s}" not in left_out]
+        lent = [a.surrogate for v, seed in judged for a in attacks_of(study, v, seed).values() if a.surrogate]
+        found += [*lent, *(v.name for v, _ in judged)]
+    return list(dict.fromkeys(found))
 
 
 def _keep(root: Path, content: dict[str, Any], study: str) -> None:

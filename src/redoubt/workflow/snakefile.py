@@ -43,15 +43,15 @@ class Dag:
         self.depth = {name: choice.start_from for name, choice in self.config.studies.items()}
         self.studies: dict[str, Study] = {n: load_study(root / "studies" / f"{n}.yaml") for n in self.depth}
         self._root, self._shipped = root, shipped.ledger(root)
-        self.variants: dict[str, Variant] = {
-            v.path: v for s in self.studies.values() for v in self._recorded(s)
-        }
+        self._whole = {v.path: v for s in self.studies.values() for v in resolve(s)}
+        self.variants: dict[str, Variant] = {v.path: v for name in self.studies for v in self._recorded(name)}
         self._check(root)
 
-    def _recorded(self, study: Study) -> list[Variant]:
+    def _recorded(self, study: str) -> list[Variant]:
         """Variants with the seeds that count: of a study that was shipped unfinished, those with a result."""
-        scratch = self.depth[study.name] == "scratch"
-        return without(resolve(study), set() if scratch else shipped.missing(self._shipped, study.name))
+        scratch = self.depth[study] == "scratch"
+        lacking = set() if scratch else shipped.lacking(self._root, self._shipped, study)
+        return without([v for v in self._whole.values() if v.study == study], lacking)
 
     def _check(self, root: Path) -> None:
         for v in self.variants.values():
@@ -141,16 +141,19 @@ class Dag:
         return f"data/{run.split('/')[0]}/record.json"
 
     def starts(self, run: str) -> list[str]:
-        """The checkpoints that a variant's training begins from."""
+        """The checkpoints that a variant's training begins from, attacked or not."""
         v = self.variants[run]
-        return [p for p in self.weights(f"{v.study}/{v.starts_from}") if "best" in p] if v.starts_from else []
+        if not v.starts_from:
+            return []
+        start = self._whole[f"{v.study}/{v.starts_from}"]
+        return [_best(start, seed) for seed in start.seeds]
 
     def surrogates(self, run: str) -> list[str]:
-        """The checkpoints whose gradients are transferred to a variant."""
-        v = self.variants[run]
-        specs = [s for seed in v.seeds for s in attacks_of(self.studies[v.study], v, seed).values()]
-        names = dict.fromkeys(s.surrogate for s in specs if s.surrogate)
-        return [p for n in names for p in self.weights(f"{v.study}/{n}") if "best" in p]
+        """The checkpoints whose gradients are transferred to a variant, attacked or not: of their first seed."""
+        v, study = self._whole[run], self.studies[run.split("/")[0]]
+        specs = [s for seed in self.variants[run].seeds for s in attacks_of(study, v, seed).values()]
+        lent = [self._whole[f"{study.name}/{n}"] for n in dict.fromkeys(s.surrogate for s in specs) if n]
+        return [_best(other, other.seeds[0]) for other in lent]
 
     def data_settings(self, study: str) -> str:
         """Changes when other images or another division are asked for."""
@@ -241,6 +244,10 @@ class Dag:
         return digest(
             {p.name: sha256(p) for kind in ("templates", "assets") for p in (folder / kind).iterdir()}
         )
+
+
+def _best(v: Variant, seed: int) -> str:
+    return f"checkpoints/{v.path}/seed{seed}/best.safetensors"
 
 
 def _changed(path: Path) -> int | None:

@@ -30,6 +30,7 @@ FORMATS = {
     ".tex": "application/x-tex",
     "": "application/json",  # the listings all_tables and all_figures
 }
+TRACKED = ("README.md", "evidence")  # of `redoubt evidence`, which the site neither makes nor shows
 SHA256 = "https://w3id.org/ro/terms/workflow-run#sha256"
 
 
@@ -75,9 +76,10 @@ def _entity(made: ROCrate, identifier: str, kind: str, **properties: Any) -> Con
 
 
 def _paths(reports: Path) -> list[str]:
-    """Every file that a reader of the folder gets, relative to it."""
+    """Every file that comes with the site, relative to the folder."""
     found = sorted(p.relative_to(reports) for p in reports.rglob("*") if p.is_file())
-    return [p.as_posix() for p in found if p.name != NAME and not any(s.startswith(".") for s in p.parts)]
+    made = [p for p in found if p.name != NAME and p.parts[0] not in TRACKED]
+    return [p.as_posix() for p in made if not any(s.startswith(".") for s in p.parts)]
 
 
 def _file(made: ROCrate, evidence: Evidence, path: str) -> Any:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from redoubt.claims.numbers import architecture
 from redoubt.data.catalogue import describe
-from redoubt.records import results
+from redoubt.records import results, shipped
 from redoubt.reports import origins
 from redoubt.reports.accuracies import fewer, percent
 from redoubt.reports.check_states import STATES, states
@@ -29,6 +30,7 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "failed": int((~checks["passed"]).sum()) if len(checks) else 0,
         "states": _states(checks),
         "scales": {study: scale(runs, study) for study in dict.fromkeys(r.study for r in runs)},
+        "lacks": {study: lacks(runs, study) for study in dict.fromkeys(r.study for r in runs)},
         "hardware": sorted({str(r["provenance"].get("hardware")) for r in records}),
         "origins": {
             study: origins.summary([(s.file, s.record) for r in runs if r.study == study for s in r.seeds])
@@ -37,6 +39,12 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "computed": _duration(sum(r["training_seconds"] + r["provenance"]["seconds"] for r in records)),
         "last": max((r["provenance"]["started"] for r in records), default=""),
     }
+
+
+def lacks(runs: list[Run], study: str) -> str:
+    """What a study was shipped without and is not here either, as a sentence; empty where nothing is missing."""
+    root = next(r.seeds[0].file.parents[4] for r in runs if r.study == study)
+    return origins.lacks(shipped.lacking(root, shipped.ledger(root), study))
 
 
 def scale(runs: list[Run], study: str) -> str:
@@ -48,7 +56,7 @@ def scale(runs: list[Run], study: str) -> str:
     size = next(iter(of("data", "image_size")), None) or describe(data["name"]).image_size
     counts = sorted({len(r.seeds) for r in runs if r.study == study})
     epochs = sorted(set(of("training", "epochs")))
-    networks = list(dict.fromkeys(of("architecture", "name")))
+    networks = list(dict.fromkeys(architecture(c) for c in configs if c.get("architecture")))
     between = lambda found: f"{found[0]} to {found[-1]}" if len(found) > 1 else f"{found[0]}"
     parts = [
         f"{data['n']} {data['split']} images of {data['name']}, {size}x{size} pixels",

@@ -69,6 +69,7 @@ def render(evidence: Evidence) -> Iterator[tuple[str, str]]:
         "links": links,
         "summary": summary,
         "scales": summary["scales"],
+        "lacks": summary["lacks"],
         "paper_pages": {p.key: to(p.page) for p in papers},
         "names": verdicts.NAMES,
         "table_pages": listed,
