@@ -6,8 +6,10 @@ import shutil
 import pytest
 
 from redoubt.audit.verify import summary, verify
-from redoubt.records.files import write_record
+from redoubt.records.files import sha256, write_json, write_record
+from redoubt.records.shipped import LEDGER, copy_of_training, empty
 from tests.conftest import Project
+from tests.faults import made_up
 
 RUN = "smoke/pgd_at/main"
 
@@ -128,6 +130,44 @@ def test_the_ledger_as_dvc_writes_it(root):
     assert set(named(root, "absent")) == {f"checkpoints/{RUN}", "checkpoints/smoke/standard/main"}
     (root / "dvc.lock").write_text("stages: [")
     assert "dvc.lock" in named(root)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Records that the repository carries, as `results/shipped.json` lists them."""
+    root, told = made_up.project(tmp_path / "recorded"), {}
+    for seed in (0, 1):
+        copy, result = copy_of_training(root, RUN, seed), root / "results" / RUN / f"seed{seed}.json"
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(root / "checkpoints" / RUN / f"seed{seed}" / "record.json", copy)
+        told[f"pgd_at/main/seed{seed}"] = {"result": sha256(result), "training": sha256(copy)}
+    held = {"bytes": 0, "missing": ["standard/main/seed0"], "records": told}
+    write_json(root / LEDGER, {**empty(), "studies": {"smoke": held}})
+    (root / "config.yaml").write_text("studies: {smoke: {start_from: results}}\nmirror: null\n")
+    return root
+
+
+def test_records_are_those_that_the_repository_carries(recorded):
+    assert {f.state for f in verify(recorded) if f.kind in ("results", "trainings")} == {"good"}
+    result, training = f"results/{RUN}/seed0.json", f"results/{RUN}/training/seed0.json"
+    for name in (result, training):
+        record = json.loads((recorded / name).read_text())
+        record["provenance"]["started"] = "2026-02-03T04:05:06Z"  # whole, and another
+        write_record(recorded / name, record)
+    assert named(recorded, "stale").keys() == {result, training}
+    assert LEDGER in named(recorded, "stale")[result]
+    flip(recorded / training)
+    assert named(recorded).keys() == {training}
+
+
+def test_a_carried_record_that_is_gone_is_absent(recorded):
+    gone = [f"results/{RUN}/seed0.json", f"results/{RUN}/training/seed1.json"]
+    for name in gone:
+        (recorded / name).unlink()
+    found = [f for f in verify(recorded) if f.state != "good" and f.kind != "ledger"]
+    assert [(f.file, f.state, f.why) for f in found] == [(n, "absent", f"git checkout {n}") for n in gone]
+    shutil.rmtree(recorded / "results" / "smoke")
+    assert len([f for f in verify(recorded) if f.state == "absent" and f.kind != "ledger"]) == 4
 
 
 def test_the_command_fails_and_names_the_file(root):

@@ -62,6 +62,14 @@ def test_times_come_from_the_last_run_then_the_records_then_the_study(tmp_path, 
     }
 
 
+def test_a_notebook_takes_what_it_took(tmp_path, monkeypatch):
+    rows = [(f"reports/notebooks/{n}.ipynb", f"run_notebook_{n}", "ok", "update pending") for n in ("a", "b")]
+    monkeypatch.setattr(plan, "_summary", summary(*rows))
+    write(tmp_path / "logs" / "run_notebook" / "a.benchmark.tsv", f"{HEAD}12\t0:00:12\t1\n")
+    found = [(j.rule, j.what, j.seconds, j.basis) for j in plan.jobs(tmp_path, [])]
+    assert found == [("run_notebook", "a", 12, "its last run"), ("run_notebook", "b", None, "unknown")]
+
+
 def test_sizes_come_from_the_file_then_from_its_like(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "_summary", summary(weights("toy/own/main"), weights("toy/new/main")))
     for name, n in (("own", 100), ("a", 300), ("b", 500)):

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from redoubt.records.files import write_record
+from redoubt.records.files import write_json, write_record
 from redoubt.records.packed_booleans import pack
+from redoubt.records.shipped import LEDGER, empty
 from redoubt.reports import site, tables
 
 HOSTILE = "\"><script>alert('x')</script><img src=x onerror=alert(1)> & {{ 7 * 7 }} " + "Silbentrennung" * 12
@@ -155,6 +156,12 @@ def evidence(tmp_path_factory):
     listed = {"figures": [{"figure": "curve", "caption": HOSTILE, "found": "it bends", "sha256": {}}]}
     (reports / "all_figures").write_text(json.dumps(listed))
     (reports / "claims.json").write_text(json.dumps(claims()))
+    (reports / "README.md").write_text("of redoubt evidence")
+    (reports / "evidence").mkdir()
+    (reports / "evidence" / "toy.md").write_text("of redoubt evidence")
+    missing = ["cure/wider/seed0", "cure/wider/seed1", "pgd_at/main/seed1"]  # the last was made since
+    held = {"bytes": 0, "missing": missing, "records": {}}
+    write_json(root / LEDGER, {**empty(), "studies": {"toy": held}})
     (root / "fidelity").mkdir()
     for method in fidelity():
         path = root / "fidelity" / f"{method['defenses'][0]}.yaml"

@@ -2,6 +2,7 @@
 
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -10,6 +11,8 @@ from redoubt.claims.fidelity import load_all
 from redoubt.errors import RedoubtError
 from redoubt.reports import site
 from redoubt.reports.site import pages, verdicts
+from redoubt.reports.site.evidence import Run, Seed
+from redoubt.reports.site.home import scale
 from redoubt.reports.site.links import NUMBER, anchor
 from redoubt.reports.site.verdicts import touching
 from redoubt.reports.site.words import VERDICTS
@@ -54,6 +57,24 @@ def test_every_link_leads_to_a_file_and_an_anchor_of_the_folder(reports):
                 assert mark in read[target].ids, f"{path}: {link}"
             followed += 1
     assert followed > 300
+
+
+def test_a_study_that_was_shipped_unfinished_names_what_is_missing(reports):
+    for page in ("index.html", "site/runs/toy/cure/main.html"):
+        assert "2 runs are missing, of 1 variant: cure/wider." in Page(reports / page).words
+
+
+def test_a_network_of_another_width_is_named_so():
+    def of(width):
+        config = {"architecture": {"name": "preactresnet18", "options": {"width": width} if width else {}}}
+        record = {
+            "data": {"name": "cifar10", "n": 9, "split": "test"},
+            "threat": {"norm": "linf", "eps": 0.1},
+        }
+        return Run("small", "standard", f"w{width}", [Seed(0, {**record, "config": config}, Path(), "")])
+
+    told = scale([of(16), of(None)], "small")
+    assert "preactresnet18 of width 16, preactresnet18;" in told
 
 
 def test_text_from_files_is_never_markup(reports):
