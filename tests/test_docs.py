@@ -132,10 +132,10 @@ def test_every_field_of_a_record_is_described(records):
 def test_a_record_is_read_by_hand_as_the_page_says(records):
     _, judged, path = records
     (block,) = re.findall(r"```python\n(.*?)```", section("Records"), re.S)
-    assert "results/digits/trades/main/seed0.json" in block
+    assert "results/digits_ablations/trades/main/seed0.json" in block
     names: dict = {}
-    exec(block.replace("results/digits/trades/main/seed0.json", path.as_posix()), names)
+    exec(block.replace("results/digits_ablations/trades/main/seed0.json", path.as_posix()), names)
     assert names["correct"].sum() == judged["evaluations"][-1]["correct_count"]
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
     with pytest.raises(AssertionError):
-        exec(block.replace("results/digits/trades/main/seed0.json", path.as_posix()), {})
+        exec(block.replace("results/digits_ablations/trades/main/seed0.json", path.as_posix()), {})

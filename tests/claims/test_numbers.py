@@ -90,6 +90,15 @@ def test_a_thinner_network_is_another_one(records):
     assert any(d.endswith("resnet18 of width 16 here") for d in row["differences"])
 
 
+def test_a_study_of_a_cut_budget_is_never_held_against_a_number(records):
+    records.run("cure/main", entry("a", bits(0.5)), data="cifar10")
+    (records.folder / "studies").mkdir()
+    (records.folder / "studies" / "toy.yaml").write_text("reduced: true\ndefenses: {cure: {}}\n")
+    row = records.one(NUMBER.format(50.0))
+    assert (row["verdict"], row["ours"]) == ("not comparable", None)
+    assert row["differences"] == ["budget: the paper's there, cut on purpose here"]
+
+
 def test_numbers_of_others_are_context(records):
     assert records.one("value: 50.0")["verdict"] == "not comparable"
     assert records.one("test: null")["verdict"] == "not run"

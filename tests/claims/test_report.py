@@ -112,6 +112,12 @@ def test_kept_rows_are_those_that_are_judged_anew(rows, records, tmp_path, monke
     (folder / "toy.yaml").write_text(text.replace("it is so", "it is not"))
     assert {r["claim"] for r in ask()} == {"it is not"}
     assert len(judged) == 4
+    challenge = records.results[0].parent / "challenges" / f"{records.results[0].stem}-0.json"
+    challenge.parent.mkdir()
+    challenge.write_text("{}")  # it counts from now on, so it is read, and refused
+    with pytest.raises(RedoubtError, match=r"lacks a field|0[.]json"):
+        ask()
+    challenge.unlink()
     records.results[0].unlink()
     with pytest.raises(RedoubtError, match="there is no such record"):
         ask()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +88,14 @@ def test_another_environment_is_not_served(root, warm):
     job = started(root, "train", "smoke/nope/main", ATEN_CPU_CAPABILITY="default")
     assert ended(job)[0] == 1
     assert children(warm._process.pid) == []
+
+
+def test_a_client_that_leaves_while_it_asks_does_not_stop_the_others(root, warm):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ["REDOUBT_WARM"])
+        socket.send_fds(connection, [(1000).to_bytes(8, "big")], [0, 1, 2])
+    code, text = ended(started(root, "train", "smoke/nope/main"))
+    assert code == 1, text
 
 
 def test_a_killed_warm_process_leaves_the_job_to_its_command(root, warm):

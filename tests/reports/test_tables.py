@@ -57,6 +57,12 @@ def test_confidence_halves_by_signed_radius(tmp_path):
     assert table["gap"].tolist() == ["0.0", "50.0", "100.0"]
 
 
+def test_confidence_halves_are_of_the_images_that_every_radius_has(tmp_path):
+    rows = [entry("clean", [1, 0, 1, 0], eps=0.0), entry("s@0.1", [1, 1, 0])]
+    table = comparisons.confidence_halves(results.frame([record(tmp_path, "uiat", 0, rows)]))
+    assert table["all"].tolist() == ["66.7", "66.7"]
+
+
 def test_a_cell_has_one_kind_of_interval_and_says_where_it_has_fewer_seeds_or_images(files):
     tidy = results.frame(files)
     cells = tables.accuracy_table(tidy, ["study", "defense"]).iloc[0]

@@ -18,10 +18,12 @@ class Evidence:
 
     Attributes:
         result_files, training_files: paths as they are shown as evidence.
+        reduced: studies whose budget is cut on purpose; their directions count, their numbers do not.
     """
 
     result_files: tuple[Path, ...]
     training_files: tuple[Path, ...] = ()
+    reduced: tuple[str, ...] = ()
 
     @cached_property
     def tidy(self) -> pd.DataFrame:
@@ -109,7 +111,7 @@ class Evidence:
     def files(self, study: str, runs: list[str]) -> list[str]:
         """The records behind these runs of a study."""
         every = [*self.result_files, *self.training_files]
-        wanted = [f"{study}/{run}/seed" for run in dict.fromkeys(runs)]
+        wanted = [f"{study}/{run}/{kind}seed" for run in dict.fromkeys(runs) for kind in ("", "training/")]
         return [p.as_posix() for w in wanted for p in every if f"/{w}" in f"/{p.as_posix()}"]
 
     def cost(self, study: str, run: str, seeds: int) -> str | None:

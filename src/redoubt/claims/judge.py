@@ -61,7 +61,9 @@ def _beside(there: dict[str, str], row: dict[str, Any], evidence: Evidence) -> l
     here: dict[str, str] = {}
     if row["study"]:
         runs = dict.fromkeys(
-            "/".join(file.split("/")[-3:-1]) for file in row["evidence"] if "results/" in file
+            "/".join(file.split("/")[-3:-1])
+            for file in row["evidence"]
+            if "results/" in file and "/training/" not in file
         )
         held = {run: evidence.records.get((row["study"], run), {}) for run in runs}
         here = numbers.here({run: records for run, records in held.items() if records}, row["comparisons"])
@@ -71,9 +73,7 @@ def _beside(there: dict[str, str], row: dict[str, Any], evidence: Evidence) -> l
 def _direction(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     """A row a study that holds every comparison; of a data set on which none does, one of the study that holds most."""
     rows, lacking, whole = [], {}, set()
-    parts: dict[
-        str, dict[str, list[dict[str, Any]]]
-    ] = {}  # data set -> study -> the comparisons that it holds
+    parts: dict[str, dict[str, list[dict[str, Any]]]] = {}  # data set -> study -> its comparisons
     for study in evidence.studies:
         found = [compare(evidence, study, c) for c in claim.judge or ()]
         missing = [f for f in found if isinstance(f, Missing)]
@@ -159,6 +159,8 @@ def _number(claim: Claim, number: Number, evidence: Evidence) -> list[dict[str, 
         if not seeds:
             continue
         differing = min((numbers.differences(claim, number, r) for r in seeds.values()), key=len)
+        if study in evidence.reduced:
+            differing = ["budget: the paper's there, cut on purpose here", *differing]
         if differing:
             other.append((study, differing))
         else:

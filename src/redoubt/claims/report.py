@@ -8,6 +8,7 @@ from redoubt.claims.schema import VERDICTS, WAITING, Paper, check_names, load_al
 from redoubt.config import names
 from redoubt.config.fingerprints import code_fingerprint
 from redoubt.errors import RedoubtError, nearest
+from redoubt.records import challenges
 from redoubt.records.files import digest, sha256, write_json
 from redoubt.records.kept import Kept
 
@@ -30,6 +31,8 @@ def build(
         return judge()
     inputs = digest(
         {
+            "reduced": names.reduced(folder.parent),
+            "challenges": [sha256(f) for path in results for f in challenges.files(path)],
             "code": code_fingerprint(__name__),
             "versions": [importlib.metadata.version(name) for name in ("numpy", "pandas", "scipy")],
             "claims": [(path.name, paper.model_dump(mode="json")) for path, paper in papers.items()],
@@ -51,7 +54,7 @@ def _judged(
     runs = ["/".join(run.split("/")[1:]) for run in known]
     for path, paper in papers.items():
         check_names(path, paper, runs)
-    evidence = Evidence(tuple(results), tuple(records))
+    evidence = Evidence(tuple(results), tuple(records), tuple(names.reduced(folder.parent)))
     rows = []
     for path, paper in papers.items():
         head = {"paper": paper.paper, "title": paper.title, "file": f"claims/{path.name}"}

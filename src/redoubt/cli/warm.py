@@ -30,6 +30,7 @@ from redoubt.cli.warm_client import decisive
 PACKAGES = ("redoubt.attacks", "redoubt.defenses", "redoubt.models", "redoubt.training", "redoubt.evaluation")
 # Snakemake sets these for each job to the job's threads, which are 1 for all that train and attack.
 THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
+ASKS = 10.0  # seconds in which a client says what it wants
 SET_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 
@@ -103,12 +104,15 @@ class _Server:
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
+        connection.settimeout(ASKS)
         streams: list[int] = []
         try:
             header, streams, _, _ = socket.recv_fds(connection, 8, 3)
             content = b""
             while len(content) < int.from_bytes(header, "big"):
-                content += connection.recv(65536)
+                if not (part := connection.recv(65536)):
+                    raise ValueError("the client went away while it asked")
+                content += part
             asked = json.loads(content)
             if decisive(asked["environment"]) == self.environment and _sources() == self.sources:
                 self._fork(asked, streams, connection)

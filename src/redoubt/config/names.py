@@ -18,10 +18,19 @@ def runs(root: Path) -> list[str]:
     return found
 
 
+def reduced(root: Path) -> list[str]:
+    """The studies that say of themselves that their budget is cut: their numbers are nobody's protocol."""
+    return [name for name in studies(root) if _content(root, name).get("reduced") is True]
+
+
 def _defenses(root: Path, study: str) -> dict:
+    found = _content(root, study).get("defenses")
+    return found if isinstance(found, dict) else {}
+
+
+def _content(root: Path, study: str) -> dict:
     try:
         content = read_yaml(root / "studies" / f"{study}.yaml")
     except RedoubtError:
         return {}
-    found = content.get("defenses") if isinstance(content, dict) else None
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -267,6 +267,9 @@ class Study(Strict):
 
     name: str = Field(pattern=NAME, description="equal to the file's name")
     about: str = Field(description="what the study is for, in a sentence")
+    reduced: bool = Field(
+        False, description="its budget is cut on purpose: directions are judged, a paper's numbers never"
+    )
     data: Data
     architecture: Architecture
     threat: Threat

@@ -93,7 +93,10 @@ def confidence_halves(tidy: pd.DataFrame) -> pd.DataFrame:
         easier = unpack(clean["info"]["easier_half"], clean["n"])
         signed = [(-1 if r["attack"] == "inverse" else 1) * r["eps"] for _, r in group.iterrows()]
         cells = [(0.0, clean["correct"]), *zip(signed, group["correct"], strict=True)]
-        for eps, correct in sorted(cells, key=lambda c: c[0]):
+        n = min(len(correct) for _, correct in cells)  # every radius is of the same images
+        easier = easier[:n]
+        for eps, whole in sorted(cells, key=lambda c: c[0]):
+            correct = whole[:n]
             high, low = correct[easier].mean(), correct[~easier].mean()
             rows.append(
                 {

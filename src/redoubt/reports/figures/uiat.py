@@ -46,10 +46,12 @@ def halves(e: Evidence, runs: list[str]) -> pd.DataFrame:
             cells.append((-row.eps if row.attack == "inverse" else row.eps, row.correct))
         if len(cells) == 1:
             continue
+        n = min(len(bits) for _, bits in cells)  # every radius is of the same images
         for eps, bits in sorted(cells, key=lambda c: c[0]):
-            for half, chosen in (("surer half", easier), ("less sure half", ~easier)):
+            for half, chosen in (("surer half", easier[:n]), ("less sure half", ~easier[:n])):
                 about = {"run": run, "called": label(run), "seed": seed, "radius": eps, "half": half}
-                found.append({**about, "correct": bits[chosen], "accuracy": 100 * bits[chosen].mean()})
+                kept = bits[:n][chosen]
+                found.append({**about, "correct": kept, "accuracy": 100 * kept.mean()})
     return pd.DataFrame(found)
 
 

@@ -128,6 +128,8 @@ def turns(claim: dict[str, Any]) -> str:
         told = claim.get("kind") == "number" and claim.get("ours") is not None
         return "A number within the tolerance of the paper's, or the paper's in our interval." if told else ""
     short = [c for c in parts if c["outcome"] != "direction holds"]
+    if not short and claim.get("verdict") == "not told apart":
+        return "It would hold where the comparisons that were not made here do too."
     if not short:
         return f"It would fail with one of these wholly outside: {'; '.join(map(_needed, parts))}."
     said = f"It would hold with all of these wholly inside: {'; '.join(map(_needed, short))}."
