@@ -33,13 +33,12 @@ def read(path: Path) -> dict[str, Any]:
     shapes.check(record, shapes.Challenge, path, again)
     try:
         check_counts(record["evaluations"], path, again)
-        beside = record["files"].items()
+        beside = {path.with_name(name): hashed for name, hashed in record["files"].items()}
     except RedoubtError:
         raise
     except (TypeError, AttributeError, ValueError, binascii.Error) as error:
         raise RedoubtError(f"this is not a challenge: {error!r}", file=path, hint=again) from None
-    for name, hashed in beside:
-        here = path.with_name(name)
+    for here, hashed in beside.items():
         if not here.is_file() or sha256(here) != hashed:
             raise RedoubtError(
                 "this file is not the one that its challenge rests on" if here.is_file() else "there is no such file",

@@ -37,6 +37,25 @@ def _head(content: bytes | memoryview) -> bytes:
     return HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
+def unfinished(path: Path) -> dict[str, Any]:
+    """What a resume file holds: `mark`, `history` and the rest of `Trainer._keep`, on the CPU.
+
+    Raises:
+        RedoubtError: it is not what was written, or cannot be read.
+    """
+    written = memoryview(path.read_bytes())
+    head, content = written[: len(HEAD) + 65], written[len(HEAD) + 65 :]
+    if head != _head(content):
+        raise RedoubtError("it is not what was written", file=path)
+    try:
+        left = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except Exception:  # bytes that were made to match their hash may raise anything
+        left = None
+    if not isinstance(left, dict):
+        raise RedoubtError("it cannot be read", file=path)
+    return left
+
+
 def _unsound(left: dict[str, Any], epochs: int) -> str | None:
     """Why a resume file of the right mark cannot be one that a training has written; None where it may."""
     try:
@@ -149,17 +168,11 @@ class Checkpoints:
         path = self.folder / "resume.pt"
         if not path.is_file():
             return None
-        written = memoryview(path.read_bytes())
-        head, content = written[: len(HEAD) + 65], written[len(HEAD) + 65 :]
-        if head != _head(content):
-            self._anew("it is not what was written")
-            return None
         try:
-            left = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-        except Exception:  # bytes that were made to match their hash may raise anything
-            self._anew("it cannot be read")
+            return unfinished(path)
+        except RedoubtError as error:
+            self._anew(error.what)
             return None
-        return left if isinstance(left, dict) else None
 
     def _anew(self, why: str) -> None:
         path = self.folder / "resume.pt"

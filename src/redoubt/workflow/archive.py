@@ -19,22 +19,44 @@ from typing import Any
 
 from redoubt.config.load import study_file
 from redoubt.errors import RedoubtError
-from redoubt.records import results, trainings
+from redoubt.records import challenges
 from redoubt.records.files import read_record, sha256, write_record, write_whole
+from redoubt.workflow.replacing import RESUME, check_arrival
 
 PART = 60 * 2**20  # bytes; 64 MiB is what one trip of the machines that are lent to this project takes
 # A parcel may unpack to so many times its size, and a little more: records of zeros pack to a twentieth.
 RATIO, SLACK = 200, 2**20
 RECORDS = ("results/{study}/**/*.json", "results/{study}/**/*.partial", "checkpoints/{study}/**/record.json")
 WEIGHTS = ("checkpoints/{study}/**/*.safetensors", "checkpoints/{study}/**/resume.pt")
+CHALLENGES = "results/{study}/*/*/challenges/*.json"
 
 
 def left(root: Path, study: str, weights: bool = False) -> list[Path]:
-    """The files that a study has left so far and that travel; RedoubtError for what is no study's name."""
+    """The files that a study has left so far and that travel.
+
+    Raises:
+        RedoubtError: it is no study's name, or a challenge or a file that it rests on was changed or is missing.
+    """
     study_file(root, study)
     patterns = RECORDS + (WEIGHTS if weights else ())
     found = {p for pattern in patterns for p in root.glob(pattern.format(study=study)) if p.is_file()}
-    return sorted(p for p in found if not p.name.startswith("."))
+    found = {p for p in found if not p.name.startswith(".")}
+    for path in found.intersection(root.glob(CHALLENGES.format(study=study))):
+        found.update(path.with_name(name) for name in challenges.read(path)["files"])
+    return sorted(found)
+
+
+def _contents(root: Path, study: str, weights: bool) -> dict[str, bytes]:
+    """The bytes of these files; of one that another process has finished meanwhile, those of what it left instead."""
+    held: dict[Path, bytes] = {}
+    while new := [p for p in left(root, study, weights) if p not in held]:
+        for path in new:
+            try:
+                held[path] = path.read_bytes()
+            except FileNotFoundError:
+                if path.suffix != ".partial" and path.name != RESUME:
+                    raise RedoubtError("this file was removed while it was packed", file=path) from None
+    return {p.relative_to(root).as_posix(): held[p] for p in sorted(held)}
 
 
 def pack(root: Path, study: str, out: Path, *, weights: bool = False, part: int = PART) -> Path:
@@ -48,9 +70,10 @@ def pack(root: Path, study: str, out: Path, *, weights: bool = False, part: int 
         The list of the parcel.
 
     Raises:
-        RedoubtError: the study has left nothing yet, or the folder cannot be written.
+        RedoubtError: the study has left nothing yet, a challenge is not whole, a record was removed meanwhile, or the
+            folder cannot be written.
     """
-    files = {p.relative_to(root).as_posix(): p.read_bytes() for p in left(root, study, weights)}
+    files = _contents(root, study, weights)
     listing = out / f"{study}.pack.json"
     if not files:
         raise RedoubtError(
@@ -102,7 +125,8 @@ def unpack(listing: Path, root: Path) -> list[str]:
 
     Raises:
         RedoubtError: a part is missing or changed, a file is not the listed one, is no record or lies outside of the
-            study; a record here is newer than the parcel's; a file cannot be put in its place.
+            study; a record or an unfinished training here is newer than the parcel's; a file cannot be put in its
+            place.
     """
     again = "bring the parcel here once more"
     said = read_record(listing, "redoubt pack STUDY")
@@ -122,7 +146,7 @@ def unpack(listing: Path, root: Path) -> list[str]:
                 whole.write(piece)
         files = _extract(packed, work / "files", said, listing)
         for name in files:
-            _check_record(work / "files" / name, name, root, listing)
+            check_arrival(work / "files" / name, name, root, listing)
         _put(work, files, root)
     return sorted(files)
 
@@ -190,38 +214,6 @@ def _extract(packed: Path, to: Path, said: dict[str, Any], listing: Path) -> lis
     if missing := sorted(set(said["files"]) - set(found)):
         raise RedoubtError("this parcel lacks a file that it lists", file=listing, value=missing[0])
     return found
-
-
-def _check_record(held: Path, name: str, root: Path, listing: Path) -> None:
-    """Refuses what is no whole record where one belongs, and a record that is older than the one here."""
-    if held.suffix not in (".json", ".partial"):
-        return
-    try:
-        new = read_record(held, "redoubt pack STUDY")
-        if name.startswith("results/") and held.suffix == ".json" and held.parent.name != "challenges":
-            new = results.read(held, challenged=False)
-        elif held.name == "record.json":
-            new = trainings.read(held)
-    except RedoubtError as error:
-        raise RedoubtError(
-            f"this parcel holds a record that is none: {error.what}", file=listing, value=name
-        ) from None
-    try:
-        here = read_record(root / name, "")
-    except RedoubtError:  # there is none, or it is damaged: the parcel's is better
-        return
-    if _later(here, new):
-        raise RedoubtError(
-            "this parcel is older than what is here; nothing was changed", file=root / name,
-            value=here.get("provenance", {}).get("started"), hint="remove the file, if the parcel's is wanted",
-        )  # fmt: skip
-
-
-def _later(here: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether a record was begun after another, or a partial one holds steps that the other lacks."""
-    started = [str((r.get("provenance") or {}).get("started", "")) for r in (here, new)]
-    steps = [set(r.get("steps") or ()) for r in (here, new)]
-    return started[0] > started[1] or not steps[0] <= steps[1]
 
 
 def _put(work: Path, files: list[str], root: Path) -> None:
