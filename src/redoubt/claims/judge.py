@@ -153,14 +153,16 @@ def _direction_not_run(claim: Claim, evidence: Evidence, lacking: dict[str, list
 
 
 def _number(claim: Claim, number: Number, evidence: Evidence) -> list[dict[str, Any]]:
+    def differences(study: str, record: dict[str, Any]) -> list[str]:
+        cut = ["budget: the paper's there, cut on purpose here"] if study in evidence.reduced else []
+        return [*cut, *numbers.differences(claim, number, record)]
+
     rows, other = [], []
     for study in evidence.studies:
         seeds = evidence.records.get((study, number.run))
         if not seeds:
             continue
-        differing = min((numbers.differences(claim, number, r) for r in seeds.values()), key=len)
-        if study in evidence.reduced:
-            differing = ["budget: the paper's there, cut on purpose here", *differing]
+        differing = min((differences(study, r) for r in seeds.values()), key=len)
         if differing:
             other.append((study, differing))
         else:
@@ -177,7 +179,7 @@ def _number(claim: Claim, number: Number, evidence: Evidence) -> list[dict[str, 
                 study,
                 [
                     f"run: {number.run} there, {main} here",
-                    *numbers.differences(claim, number, seeds[min(seeds)]),
+                    *differences(study, seeds[min(seeds)]),
                 ],
             )
             for study in evidence.studies
