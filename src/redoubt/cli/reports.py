@@ -139,12 +139,16 @@ def evidence(
 
 @app.command()
 def recorded(root: Root = Path()) -> None:
-    """Print a config.yaml of every study that the repository carries, each from its results: nothing is trained."""
+    """Print a config.yaml of every study that the repository carries, each from its results: nothing is trained.
+
+    That of the most records comes first, for the front page is of the first study.
+    """
     import json
 
     from redoubt.records.shipped import LEDGER, ledger
 
-    studies = list(ledger(root)["studies"])
+    held = ledger(root)["studies"]
+    studies = sorted(held, key=lambda name: -len(held[name]["records"]))
     if not studies:
         raise RedoubtError("no study is recorded", file=root / LEDGER, hint="redoubt ship STUDY")
     print(

@@ -54,7 +54,8 @@ def lacks(missing: set[str]) -> str:
         return ""
     variants = sorted({run.rpartition("/seed")[0] for run in missing})
     runs = f"{len(missing)} {'runs are' if len(missing) > 1 else 'run is'} missing"
-    return f"{runs}, of {len(variants)} variant{'s' * (len(variants) > 1)}: {', '.join(variants)}."
+    of = f", of {len(variants)} variant{'s' * (len(variants) > 1)}" if len(variants) < len(missing) else ""
+    return f"{runs}{of}: {', '.join(variants)}."
 
 
 def column(tidy: pd.DataFrame, by: list[str]) -> pd.DataFrame:
