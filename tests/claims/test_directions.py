@@ -1,8 +1,11 @@
 """Verdicts of directions from synthetic bits: each can be produced, and only by what stands for it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from redoubt.claims.evidence import Evidence
 from redoubt.statistics import intervals
 from tests.claims.conftest import BAD, bits, entry
 
@@ -103,6 +106,12 @@ def test_each_study_with_all_runs_is_judged(records):
     records.run(P, entry("a", bits(0.7)), study="other")
     found = {row["study"]: row["verdict"] for row in records.rows(judge())}
     assert found == {"toy": "direction holds", "other": "direction fails"}
+
+
+def test_the_training_records_of_a_recorded_study_are_evidence():
+    result, training = Path("results/s/cure/main/seed0.json"), Path("results/s/cure/main/training/seed0.json")
+    evidence = Evidence((result, Path("results/s/cure/main_2/seed0.json")), (training,))
+    assert evidence.files("s", ["cure/main"]) == [result.as_posix(), training.as_posix()]
 
 
 BOTH = (

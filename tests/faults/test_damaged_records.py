@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from redoubt.audit import verify
+from redoubt.audit import recorded, reported
 from redoubt.claims import report
 from redoubt.data.writing import content_hash, record_hash
 from redoubt.records.files import sealed, write_record
@@ -137,10 +137,10 @@ def test_a_bit_is_flipped(shown, watched):
     (path, *_) = sorted(p for p in shown.glob(watched) if p.is_file())
     held, draw = path.read_bytes(), random.Random(watched)
     part = {
-        "data": verify.images,
-        "reports": verify.reports,
-        "results": verify.judged,
-        "checkpoints": verify.weights,
+        "data": recorded.images,
+        "reports": reported.reports,
+        "results": recorded.judged,
+        "checkpoints": recorded.weights,
     }
     found = part[watched.split("/")[0]]
     before = set(found(shown))

@@ -1,12 +1,14 @@
 """From the tidy frame to cells: intervals, spreads, failed checks, and equal bytes for equal records."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from redoubt.records import results
 from redoubt.reports import comparisons, tables
+from redoubt.reports.figures import uiat
 from tests.records.toy import CHECK, entry, record, two_seeds
 
 
@@ -61,6 +63,15 @@ def test_confidence_halves_are_of_the_images_that_every_radius_has(tmp_path):
     rows = [entry("clean", [1, 0, 1, 0], eps=0.0), entry("s@0.1", [1, 1, 0])]
     table = comparisons.confidence_halves(results.frame([record(tmp_path, "uiat", 0, rows)]))
     assert table["all"].tolist() == ["66.7", "66.7"]
+
+
+def test_the_figure_of_halves_has_a_row_a_radius_and_half(tmp_path):
+    rows = [entry("clean", [1, 0, 1, 0], eps=0.0), entry("strength@0.1", [1, 1, 0], eps=0.1)]
+    tidy = results.frame([record(tmp_path, "uiat", 0, rows)])
+    here = SimpleNamespace(rows=lambda runs: tidy.assign(run="uiat/main"))
+    found = uiat.halves(here, ["uiat/main"])
+    assert found[["radius", "half"]].drop_duplicates().shape[0] == 4
+    assert sum(map(len, found["correct"])) == 6
 
 
 def test_a_cell_has_one_kind_of_interval_and_says_where_it_has_fewer_seeds_or_images(files):

@@ -1,5 +1,8 @@
 """Cells that compare: defenses on the same images, ablations with their main variant, best with last weights."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import pandas as pd
 
 from redoubt.records.packed_booleans import unpack
@@ -78,6 +81,24 @@ def best_against_last(tidy: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def halves(
+    clean: pd.Series, swept: list[tuple[float, np.ndarray]]
+) -> Iterator[tuple[float, list[np.ndarray]]]:
+    """By signed radius, 0 among them: the bits of the half with the lower natural loss, and of the other half.
+
+    Every radius is of the same images, the first ones that all of them attacked.
+
+    Args:
+        clean: the row of the natural images.
+        swept: signed radius and bits (n,) of each attack.
+    """
+    cells = [(0.0, clean["correct"]), *swept]
+    n = min(len(bits) for _, bits in cells)
+    easier = unpack(clean["info"]["easier_half"], clean["n"])[:n]
+    for eps, bits in sorted(cells, key=lambda cell: cell[0]):
+        yield eps, [bits[:n][easier], bits[:n][~easier]]
+
+
 def confidence_halves(tidy: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of the half of the test images with the lower natural loss and of the other half, by radius.
 
@@ -90,14 +111,9 @@ def confidence_halves(tidy: pd.DataFrame) -> pd.DataFrame:
     ):
         same = (tidy["study"] == study) & (tidy["defense"] == defense) & (tidy["variant"] == variant)
         clean = tidy[same & (tidy["seed"] == seed) & (tidy["name"] == "clean")].iloc[0]
-        easier = unpack(clean["info"]["easier_half"], clean["n"])
         signed = [(-1 if r["attack"] == "inverse" else 1) * r["eps"] for _, r in group.iterrows()]
-        cells = [(0.0, clean["correct"]), *zip(signed, group["correct"], strict=True)]
-        n = min(len(correct) for _, correct in cells)  # every radius is of the same images
-        easier = easier[:n]
-        for eps, whole in sorted(cells, key=lambda c: c[0]):
-            correct = whole[:n]
-            high, low = correct[easier].mean(), correct[~easier].mean()
+        for eps, both in halves(clean, list(zip(signed, group["correct"], strict=True))):
+            high, low = (side.mean() for side in both)
             rows.append(
                 {
                     "study": study,
@@ -105,7 +121,7 @@ def confidence_halves(tidy: pd.DataFrame) -> pd.DataFrame:
                     "variant": variant,
                     "seed": seed,
                     "eps": f"{eps:.4g}",
-                    "all": f"{100 * correct.mean():.1f}",
+                    "all": f"{100 * np.concatenate(both).mean():.1f}",
                     "high confidence": f"{100 * high:.1f}",
                     "low confidence": f"{100 * low:.1f}",
                     "gap": f"{100 * (high - low):.1f}",

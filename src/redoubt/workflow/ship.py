@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from redoubt.audit.verify import dvc_md5
+from redoubt.audit.dvc_ledger import dvc_md5
 from redoubt.config import Study, Variant, attacked_files, attacks_of, load_study, resolve
 from redoubt.config.load import read_yaml, study_file
 from redoubt.errors import RedoubtError

@@ -10,7 +10,7 @@ import pytest
 from redoubt.claims.fidelity import load_all
 from redoubt.errors import RedoubtError
 from redoubt.reports import site
-from redoubt.reports.site import pages, verdicts
+from redoubt.reports.site import pages, sentences, verdicts
 from redoubt.reports.site.evidence import Run, Seed
 from redoubt.reports.site.home import scale
 from redoubt.reports.site.links import NUMBER, anchor
@@ -265,3 +265,8 @@ def test_what_counts_as_a_number(text):
 
 def test_an_anchor_holds_no_white_space():
     assert anchor("attack", "a b\tc") == "attack-a-b-c"
+
+
+def test_what_would_turn_a_claim_in_part_is_what_was_not_compared():
+    claim = {"comparisons": [{"value": 1.0, "outcome": "direction holds"}], "verdict": "not told apart"}
+    assert sentences.turns(claim) == "It would hold where the comparisons that were not made here do too."

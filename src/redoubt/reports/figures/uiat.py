@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from redoubt.records.packed_booleans import unpack
-from redoubt.reports import names
+from redoubt.reports import comparisons, names
 from redoubt.reports.figures.claims import of_paper
 from redoubt.reports.figures.cost import epochs
 from redoubt.reports.figures.evidence import Evidence
@@ -40,18 +39,14 @@ def halves(e: Evidence, runs: list[str]) -> pd.DataFrame:
     found = []
     for (run, seed), group in e.rows(runs).groupby(["run", "seed"], sort=False):
         clean = group[group["name"] == "clean"].iloc[0]
-        easier = unpack(clean["info"]["easier_half"], clean["n"])
-        cells = [(0.0, clean["correct"])]
-        for row in group[group["name"].str.startswith(("strength@", "inverse@"))].itertuples():
-            cells.append((-row.eps if row.attack == "inverse" else row.eps, row.correct))
-        if len(cells) == 1:
-            continue
-        n = min(len(bits) for _, bits in cells)  # every radius is of the same images
-        for eps, bits in sorted(cells, key=lambda c: c[0]):
-            for half, chosen in (("surer half", easier[:n]), ("less sure half", ~easier[:n])):
+        cells = [
+            (-row.eps if row.attack == "inverse" else row.eps, row.correct)
+            for row in group[group["name"].str.startswith(("strength@", "inverse@"))].itertuples()
+        ]
+        for eps, both in comparisons.halves(clean, cells) if cells else ():
+            for half, bits in zip(("surer half", "less sure half"), both, strict=True):
                 about = {"run": run, "called": label(run), "seed": seed, "radius": eps, "half": half}
-                kept = bits[:n][chosen]
-                found.append({**about, "correct": kept, "accuracy": 100 * kept.mean()})
+                found.append({**about, "correct": bits, "accuracy": 100 * bits.mean()})
     return pd.DataFrame(found)
 
 
