@@ -108,6 +108,15 @@ def test_each_study_with_all_runs_is_judged(records):
     assert found == {"toy": "direction holds", "other": "direction fails"}
 
 
+def test_an_attack_may_be_named_by_a_share_of_the_radius(records):
+    for study, eps, name in (("toy", 8 / 255, "strength@0.01569"), ("other", 0.2, "strength@0.1")):
+        records.run(C, entry(name, bits(0.7)), study=study, eps=eps)
+        records.run(P, entry(name, bits(0.5)), study=study, eps=eps)
+    claim = judge().replace("attack: a,", "attack: strength@0.5eps,")
+    found = {row["study"]: row["comparisons"][0]["attack"] for row in records.rows(claim)}
+    assert found == {"toy": "strength@0.01569", "other": "strength@0.1"}
+
+
 def test_the_training_records_of_a_recorded_study_are_evidence():
     result, training = Path("results/s/cure/main/seed0.json"), Path("results/s/cure/main/training/seed0.json")
     evidence = Evidence((result, Path("results/s/cure/main_2/seed0.json")), (training,))

@@ -21,7 +21,11 @@ def known():
     attacks = []
     for study in studies:
         for name, spec in study.evaluation.attacks.items():
-            attacks += [f"{name}@{e:.4g}" for e in spec.eps] if isinstance(spec.eps, tuple) else [name]
+            if isinstance(spec.eps, tuple):
+                attacks += [f"{name}@{e:.4g}" for e in spec.eps]
+                attacks += [f"{name}@{e / study.threat.eps:.4g}eps" for e in spec.eps]
+            else:
+                attacks.append(name)
     return [v.name for study in studies for v in resolve(study)], attacks
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 import pytest
 import torch
 
-from redoubt.claims.directions import names
+from redoubt.claims.directions import at_radius, names
 from redoubt.claims.schema import load_all
 from redoubt.config import attacks_of, load_study, named, resolve
 from redoubt.config.load import read_yaml
@@ -32,8 +32,6 @@ PSSR_SUITE = {
     "pssr_bpda_identity", "pssr_bpda_mask", "fgsm", "pgd50", "pgd50_last", "pgd200", "relaxed", "mask_steering",
     "pssr_stadv", "pssr_ddn", "square", "autoattack",
 }  # fmt: skip
-# Named by the radii of digits; elsewhere the sweep has radii of its own.
-OF_DIGITS = ("strength@0.05", "strength@0.1", "strength@0.15", "strength@0.2")
 
 
 @functools.cache
@@ -155,7 +153,8 @@ def test_directions_find_their_runs_and_attacks_on_cifar10():
             for c in claim.judge or ():
                 for run in filter(None, (c.left, c.right)):
                     assert run in variants, (file.stem, claim.id, run)
-                    wanted = set(names(c)) - {"clean", "worst", *OF_DIGITS} if c.attack else set()
+                    at = at_radius(c, study.threat.eps)
+                    wanted = set(names(at)) - {"clean", "worst"} if c.attack else set()
                     faced = attacks_of(study, variants[run], 0)
                     assert wanted <= {re.sub(r"_every\d+$", "", n) for n in faced}, (claim.id, run)
 

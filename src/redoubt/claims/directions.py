@@ -1,6 +1,7 @@
 """Comparisons of two runs, or of a run with a number, on one study: differences with intervals, and outcomes."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -8,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from redoubt.claims.evidence import Evidence
-from redoubt.claims.schema import Comparison
+from redoubt.claims.schema import SHARE, Comparison
+from redoubt.config.runs import label
 from redoubt.statistics.intervals import DRAWS, SEED, Interval, nrr, paired_means, paired_statistic
 
 HOLDS, FAILS, OPEN = "direction holds", "direction fails", "not told apart"
@@ -65,6 +67,7 @@ def compare(evidence: Evidence, study: str, c: Comparison) -> dict[str, Any] | M
     absent = tuple(r for r in runs if (study, r) not in evidence.records)
     if absent:
         return Missing(f"{study} has no record of {', '.join(absent)}", absent)
+    c = at_radius(c, evidence.radius(study, c.left))
     found = _of_bits(evidence, study, c) if c.attack else _of_trainings(evidence, study, c)
     if isinstance(found, Missing):
         return found
@@ -90,6 +93,12 @@ def compare(evidence: Evidence, study: str, c: Comparison) -> dict[str, Any] | M
         "same_attacks": found.over,
         "all_attacks": found.whole,
     }
+
+
+def at_radius(c: Comparison, eps: float) -> Comparison:
+    """A comparison whose attack is named by a share of the radius, with the name of it in a study of this radius."""
+    share = re.fullmatch(SHARE, c.attack or "")
+    return c.model_copy(update={"attack": label(share[1], float(share[2]) * eps)}) if share else c
 
 
 def outcome(c: Comparison, d: Interval) -> str:

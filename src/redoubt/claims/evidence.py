@@ -60,6 +60,10 @@ class Evidence:
         records = next(of for (name, _), of in self.records.items() if name == study)
         return next(iter(records.values()))["config"]["data"]["name"]
 
+    def radius(self, study: str, run: str) -> float:
+        """The radius of the threat that a run with a record is held against."""
+        return next(iter(self.records[study, run].values()))["config"]["threat"]["eps"]
+
     def failed(self, study: str, runs: list[str]) -> list[str]:
         """Failed validity checks of these runs, as text."""
         return [text for run in runs for text in self._failed.get((study, run), [])]

@@ -29,6 +29,7 @@ OURS = ("ours", "control")  # statuses of what this replication asks, and no pap
 PROTOCOL = ("data set", "image size", "architecture", "radius", "attack", "seeds", "images", "epochs")
 RUN = r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$"
 Measure = Literal["accuracy", "nrr", "gap", "overfitting", "seconds_per_epoch", "fluctuation", "metric"]
+SHARE = r"(\w+)@([\d.]+)eps"  # an attack of a sweep, by the share of the study's radius
 OF_ATTACK = ("accuracy", "nrr", "gap", "overfitting")
 
 
@@ -39,7 +40,9 @@ class Comparison(Strict):
     right: str | None = Field(None, pattern=RUN, description="defense/variant")
     value: float | None = Field(None, description="a number in the place of `right`; accuracies are shares")
     measure: Measure = Field(description="what is compared")
-    attack: str | None = Field(None, description="a named attack of the study, clean or worst")
+    attack: str | None = Field(
+        None, description="a named attack of the study, clean or worst; name@0.5eps is half its radius"
+    )
     metric: str | None = Field(None, description="a training metric, for `measure: metric`")
     expect: Literal["higher", "lower", "same", "not_lower", "not_higher"] = Field(description="of the left")
     tolerance: float = Field(0.01, ge=0, description="of `same`, `not_lower` and `not_higher`")
