@@ -141,7 +141,7 @@ def recorded(tmp_path):
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(root / "checkpoints" / RUN / f"seed{seed}" / "record.json", copy)
         told[f"pgd_at/main/seed{seed}"] = {"result": sha256(result), "training": sha256(copy)}
-    held = {"bytes": 0, "missing": ["standard/main/seed0"], "records": told}
+    held = {"missing": ["standard/main/seed0"], "records": told}
     write_json(root / LEDGER, {**empty(), "studies": {"smoke": held}})
     (root / "config.yaml").write_text("studies: {smoke: {start_from: results}}\nmirror: null\n")
     return root

@@ -29,12 +29,13 @@ def project(folder: Path, seeds=(0, 1)) -> Path:
     return folder
 
 
-def training(folder: Path, seed: int) -> Path:
+def training(folder: Path, seed: int, weights: int | None = None) -> Path:
+    """A training record and its weights; those of the seed `weights` where one is given."""
     run = run_of(folder, "pgd_at/main", seed)
     where = folder / "checkpoints" / run.path
     where.mkdir(parents=True)
     for name in ("best", "last"):
-        (where / f"{name}.safetensors").write_bytes(f"{name} {seed}".encode())
+        (where / f"{name}.safetensors").write_bytes(f"{name} {seed if weights is None else weights}".encode())
     modules = training_modules("pgd_at", "small_cnn")
     rows = [
         {"epoch": i, "clean": 0.5, "robust": 0.3, "lr": 0.1, "loss": 2.0, "images_per_s": 9.0}

@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from redoubt.records import shipped
 from redoubt.workflow.ship import ship
 from redoubt.workflow.snakefile import Dag
 from tests.conftest import REPO, STUDY
@@ -60,13 +59,15 @@ def test_a_model_that_was_only_trained_lends_its_gradients_and_its_weights(folde
 
 def test_weights_of_what_was_attacked_are_carried_before_those_of_what_was_only_trained(folder):
     (folder / "studies" / "smoke.yaml").write_text(STUDY)
-    made_up.training(folder, 1)
-    needs = sum(
-        (folder / "checkpoints" / RUN / f"seed{s}" / name).stat().st_size
+    made_up.training(folder, 1, weights=0)
+    contents = {
+        (folder / "checkpoints" / RUN / f"seed{s}" / name).read_bytes()
         for s in (0, 1)
         for name in ("best.safetensors", "record.json")
-    )
+    }
+    needs = sum(map(len, contents))
     shipment = ship(folder, "smoke", megabytes=(needs + 1) / 1e6)
     assert (shipment.carried, shipment.left) == (["pgd_at/main"], ["standard/main"])
-    assert shipped.ledger(folder)["studies"]["smoke"]["bytes"] == needs
+    assert shipment.weights == needs
+    assert needs == sum(p.stat().st_size for p in (folder / "remote").rglob("*") if p.is_file()), "once each"
     assert ship(folder, "smoke").carried == ["pgd_at/main", "standard/main"]

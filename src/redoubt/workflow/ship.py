@@ -76,11 +76,10 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
     if not records:
         raise RedoubtError("nothing is recorded of this study", value=study, hint=f"redoubt record {study}")
     others = {k: v for k, v in told["studies"].items() if k != study}
-    room = 1e6 * megabytes - sum(v["bytes"] for v in others.values())
-    load = _load(root, spec, variants, missing, told, room)
+    load = _load(root, spec, variants, missing, told, 1e6 * megabytes)
     kept = {k: [x for x in told[k] if not _of(x, study)] for k in LISTS}
     images = [study] if (root / "data" / study / "record.json").is_file() or study in told["images"] else []
-    held = {"bytes": load.size, "missing": missing, "records": records}
+    held = {"missing": missing, "records": records}
     content = {
         **empty(),
         "images": sorted([*kept["images"], *images]),
@@ -97,7 +96,7 @@ def ship(root: Path, study: str, megabytes: float = 40) -> Shipment:
     return Shipment(
         study=study, runs=list(records), missing=missing, untold=[r for r, h in records.items() if not h["training"]],
         carried=list(dict.fromkeys(_name(x) for x in load.carried)), left=load.left,
-        records=sum(f.stat().st_size for f in files), weights=load.size + sum(v["bytes"] for v in others.values()),
+        records=sum(f.stat().st_size for f in files), weights=load.size,
     )  # fmt: skip
 
 
@@ -141,7 +140,10 @@ def _training(root: Path, v: Variant, seed: int, judged: dict[str, Any]) -> str 
 
 @dataclass(frozen=True)
 class _Load:
-    """Of one study, as the ledger lists it: `carried` files of `size` bytes, `listed` ones, variants `left` behind."""
+    """Of one study, as the ledger lists it: `carried` files, `listed` ones, variants `left` behind.
+
+    `size` is of the remote, over all studies: equal contents are held once, as best and last weights often are.
+    """
 
     carried: list[str]
     listed: list[str]
@@ -150,7 +152,7 @@ class _Load:
 
 
 def _load(
-    root: Path, study: Study, variants: list[Variant], missing: list[str], told: dict[str, Any], room: float
+    root: Path, study: Study, variants: list[Variant], missing: list[str], told: dict[str, Any], limit: float
 ) -> _Load:
     """What of the weights is carried and what only listed; those that are not here stay what they were."""
     folder, by_name = root / "checkpoints", {v.name: v for v in variants}
@@ -161,19 +163,20 @@ def _load(
         for v in variants
     }
     whole = {n for n, v in by_name.items() if all((folder / f).is_file() for f in attacked_files(study, v))}
-    sizes = _sizes(root)
     carried = [x for x in told["carried"] if _of(x, study.name) and _name(x) not in whole]
-    size, left = sum(sizes.get(f"carried@{x}", 0) for x in carried), []
+    others = [x for x in told["carried"] if not _of(x, study.name)]
+    contents = _contents(root, [*others, *carried])
+    left = []
     for name in _wanted(study, variants, set(missing)):
         files = attacked_files(study, by_name[name])
         if name not in whole:
             continue
-        needs = sum((folder / f).stat().st_size for f in files)
-        if size + needs > room:
+        more = contents | {dvc_md5(folder / f): (folder / f).stat().st_size for f in files}
+        if sum(more.values()) > limit:
             left.append(name)
             continue
         carried += files
-        size += needs
+        contents = more
     listed = []
     for seed in (seed for seeds in here.values() for seed in seeds):
         files = [f"{seed}/{p.name}" for p in sorted((folder / seed).glob("*.safetensors"))]
@@ -183,7 +186,7 @@ def _load(
         x for x in told["listed"] if _of(x, study.name) and not (here.get(_name(x)) and (folder / x).exists())
     ]
     gone = [x for x in gone if x not in listed and x.rpartition("/")[0] not in listed]
-    return _Load(carried, [*gone, *listed], left, size)
+    return _Load(carried, [*gone, *listed], left, sum(contents.values()))
 
 
 def _of(item: str, study: str) -> bool:
@@ -195,9 +198,10 @@ def _name(item: str) -> str:
     return "/".join(item.split("/")[1:3])
 
 
-def _sizes(root: Path) -> dict[str, int]:
-    """Stage of dvc.lock: bytes of what it makes."""
-    return {stage: sum(out.get("size", 0) for out in held["outs"]) for stage, held in _lock(root).items()}
+def _contents(root: Path, carried: list[str]) -> dict[str, int]:
+    """Bytes by md5 of what dvc.lock lists as carried files."""
+    held = _lock(root)
+    return {o["md5"]: o["size"] for x in carried for o in held.get(f"carried@{x}", {"outs": ()})["outs"]}
 
 
 def _wanted(study: Study, variants: list[Variant], missing: set[str]) -> list[str]:
