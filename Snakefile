@@ -187,10 +187,11 @@ for group in dag.groups("scratch", "checkpoints"):
             core=1,
         params:
             fingerprint=lambda w: dag.attacking(w.run),
+            seeds=[f"--seed {seed}" for seed in group.seeds],
         message:
             "Attack {wildcards.run}, every seed"
         shell:
-            "redoubt attack {wildcards.run} --threads {threads} > {log} 2>&1"
+            "redoubt attack {wildcards.run} {params.seeds} --threads {threads} > {log} 2>&1"
 
 
 # The record is no input: an audit makes no record, it fails where there is none.

@@ -110,6 +110,15 @@ def test_a_clone_pulls_what_is_carried_and_attacks_it_without_training(clone):
     assert "Attack smoke/pgd_at/main" in said
 
 
+def test_a_variant_that_was_shipped_in_part_is_attacked_with_the_seeds_that_it_has(author, tmp_path):
+    made = author.copied(tmp_path / "a copy")
+    (made.folder / "results" / RUN / "seed1.json").unlink()
+    ship(made.folder, "smoke")
+    made.start_from("checkpoints")
+    said = made.snakemake("--dry-run", "--printshellcmds", "--force", f"results/{RUN}/seed0.json")
+    assert f"redoubt attack {RUN} --seed 0 --threads" in said
+
+
 def test_shipping_from_a_clone_drops_nothing_that_is_not_here(clone):
     before = [(clone.folder / name).read_bytes() for name in (shipped.LEDGER, "dvc.lock")]
     clone.run("dvc", "pull", "-q")

@@ -71,3 +71,15 @@ def test_weights_of_what_was_attacked_are_carried_before_those_of_what_was_only_
     assert shipment.weights == needs
     assert needs == sum(p.stat().st_size for p in (folder / "remote").rglob("*") if p.is_file()), "once each"
     assert ship(folder, "smoke").carried == ["pgd_at/main", "standard/main"]
+
+
+def test_a_carried_variant_whose_surrogate_is_not_carried_is_judged_by_its_results(folder):
+    for seed in (0, 1):
+        (folder / "checkpoints" / OTHER / f"seed{seed}" / "best.safetensors").write_bytes(bytes(10**6))
+    made_up.training(folder, 1)
+    shipment = ship(folder, "smoke", megabytes=0.9)
+    assert (shipment.carried, shipment.left) == (["pgd_at/main"], ["standard/main"])
+    start_from(folder, "checkpoints")
+    assert Dag(folder).at(RUN) == "checkpoints", "all of it is here"
+    shutil.rmtree(folder / "checkpoints")
+    assert Dag(folder).at(RUN) == "results"

@@ -99,13 +99,14 @@ class Dag:
                 )
 
     def at(self, run: str) -> str:
-        """How deep a variant is re-run: `results` in a study at `checkpoints` whose weights of it nobody carries."""
+        """How deep a variant is re-run: `results` in a study at `checkpoints` where its attacks lack weights."""
         study = run.split("/")[0]
-        carried = [x for x in self._shipped["carried"] if x.startswith(f"{run}/")]
-        if self.depth[study] != "checkpoints" or study not in self._shipped["studies"] or carried:
+        if self.depth[study] != "checkpoints" or study not in self._shipped["studies"]:
             return self.depth[study]
-        here = all((self._root / path).is_file() for path in [*self.attacked(run), *self.surrogates(run)])
-        return "checkpoints" if here else "results"
+        needed = [*self.attacked(run), *self.surrogates(run)]
+        carried = {f"checkpoints/{x}" for x in self._shipped["carried"]}
+        there = carried.issuperset(needed) or all((self._root / path).is_file() for path in needed)
+        return "checkpoints" if there else "results"
 
     @functools.cached_property
     def cards(self) -> list[str]:
