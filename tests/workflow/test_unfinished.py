@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from redoubt.workflow.ship import ship
+from redoubt.config import load_study, resolve
+from redoubt.workflow.ship import _wanted, ship
 from redoubt.workflow.snakefile import Dag
 from tests.conftest import REPO, STUDY
 from tests.faults import made_up
@@ -83,3 +84,13 @@ def test_a_carried_variant_whose_surrogate_is_not_carried_is_judged_by_its_resul
     assert Dag(folder).at(RUN) == "checkpoints", "all of it is here"
     shutil.rmtree(folder / "checkpoints")
     assert Dag(folder).at(RUN) == "results"
+
+
+def test_the_smallest_are_wanted_first(folder):
+    (folder / "studies" / "smoke.yaml").write_text(STUDY)
+    study = load_study(folder / "studies" / "smoke.yaml")
+    wanted = lambda: _wanted(folder / "checkpoints", study, resolve(study), set())
+    (folder / "checkpoints" / RUN / "seed0" / "best.safetensors").write_bytes(bytes(10**3))
+    assert wanted() == ["standard/main", "pgd_at/main"]
+    (folder / "checkpoints" / OTHER / "seed0" / "best.safetensors").write_bytes(bytes(10**4))
+    assert wanted() == ["pgd_at/main", "standard/main"]

@@ -4,7 +4,7 @@
 - `results/shipped.json`: the hash of every record, the runs that are missing, and what DVC is to keep
 - `dvc.lock`: the hashes of images and weights
 - the default DVC remote: what an attack needs of the main variants and of the models whose gradients they borrow, as
-  many of them as fit, those with a result first
+  many of them as fit: those with a result first, then the smallest
 
 Run twice it changes nothing. What an earlier call shipped of weights that are no longer here stays listed.
 """
@@ -167,11 +167,11 @@ def _load(
     others = [x for x in told["carried"] if not _of(x, study.name)]
     contents = _contents(root, [*others, *carried])
     left = []
-    for name in _wanted(study, variants, set(missing)):
+    for name in _wanted(folder, study, variants, set(missing)):
         files = attacked_files(study, by_name[name])
         if name not in whole:
             continue
-        more = contents | {dvc_md5(folder / f): (folder / f).stat().st_size for f in files}
+        more = contents | _bytes(folder, files)
         if sum(more.values()) > limit:
             left.append(name)
             continue
@@ -204,9 +204,18 @@ def _contents(root: Path, carried: list[str]) -> dict[str, int]:
     return {o["md5"]: o["size"] for x in carried for o in held.get(f"carried@{x}", {"outs": ()})["outs"]}
 
 
-def _wanted(study: Study, variants: list[Variant], missing: set[str]) -> list[str]:
-    """The main variants, after those whose gradients are transferred to them; first those that have a result."""
+def _bytes(folder: Path, files: list[str]) -> dict[str, int]:
+    """The same of these files of a folder, those that are there."""
+    return {dvc_md5(p): p.stat().st_size for p in (folder / f for f in files) if p.is_file()}
+
+
+def _wanted(folder: Path, study: Study, variants: list[Variant], missing: set[str]) -> list[str]:
+    """The main variants, after those whose gradients are transferred to them; first those that have a result.
+
+    Among equals the smallest first, by what of it is in `folder`.
+    """
     mains = [v for v in variants if v.variant == "main"]
+    mains.sort(key=lambda v: sum(_bytes(folder, attacked_files(study, v)).values()))
     found: list[str] = []
     for left_out in (missing, set()):
         judged = [(v, s) for v in mains for s in v.seeds if f"{v.name}/seed{s}" not in left_out]
