@@ -85,6 +85,23 @@ def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch, tracked, known):
 
 
 @pytest.mark.parametrize(
+    ("written", "dirty"),
+    [("results/a.json", False), ("src/redoubt/new.py", True), ("src/redoubt/errors.py", True)],
+)
+def test_a_tree_differs_by_its_code_not_by_its_records(tmp_path, monkeypatch, written, dirty):
+    package = tmp_path / "src" / "redoubt"
+    package.mkdir(parents=True)
+    (package / "errors.py").write_text("")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "a")
+    (tmp_path / written).parent.mkdir(exist_ok=True)
+    (tmp_path / written).write_text("differs")
+    monkeypatch.setattr("redoubt.records.provenance.PACKAGE", package)
+    assert provenance(0.0, "cpu")["dirty"] is dirty
+
+
+@pytest.mark.parametrize(
     ("harm", "key"),
     [
         (lambda r: r["config"]["threat"].update(eps=0.3), "config.threat"),

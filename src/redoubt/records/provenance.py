@@ -57,6 +57,7 @@ def _version(name: str) -> str | None:
 def _commit() -> dict[str, Any]:
     """The commit of the code that runs and whether its tree differs from it; both None where no repository holds it.
 
+    Records are no difference: a study that is being recorded writes them into the tree, and they decide no number.
     Whatever repository the command is called in is not asked, nor is one that Git's variables name.
     """
     own = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
@@ -70,7 +71,7 @@ def _commit() -> dict[str, Any]:
         ask("ls-files", "--error-unmatch", "errors.py")
         return {
             "commit": ask("rev-parse", "HEAD").strip(),
-            "dirty": bool(ask("status", "--porcelain", ":/").strip()),
+            "dirty": bool(ask("status", "--porcelain", ":/", ":(top,exclude)results").strip()),
         }
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
