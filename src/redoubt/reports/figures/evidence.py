@@ -2,6 +2,7 @@
 
 import fnmatch
 import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -140,20 +141,15 @@ class Evidence:
         )
 
     def behind(self, runs: list[str]) -> str:
-        """`study digits, n = 500 test images, 1 to 3 training seeds`."""
-        n = int(self.rows(runs)["n"].max())
-        return f"study {self.study}, n = {n} test images, {self.seeds(runs)}"
+        """`study digits, n = 500 test images (worst case: 200), 1 to 3 training seeds`."""
+        n, worst = self.rows(runs)["n"].max(), self.rows(runs, ["worst"])["n"]
+        fewer = f" (worst case: {_span(worst)})" if worst.min() < n else ""
+        return f"study {self.study}, n = {n} test images{fewer}, {self.seeds(runs)}"
 
     def seeds(self, runs: list[str]) -> str:
         """`3 training seeds` or `1 to 3 training seeds`."""
-        counts = sorted({len(self.runs[r]["seeds"]) for r in runs})
-        if counts == [1]:
-            return "1 training seed"
-        return (
-            f"{counts[0]} to {counts[-1]} training seeds"
-            if len(counts) > 1
-            else f"{counts[0]} training seeds"
-        )
+        counts = [len(self.runs[r]["seeds"]) for r in runs]
+        return f"{_span(counts)} training seed{'s' if max(counts) > 1 else ''}"
 
     @functools.cached_property
     def threat(self) -> tuple[str, float]:
@@ -176,3 +172,8 @@ class Evidence:
 
         x, y = data.load(self.root / "data" / self.study).split("test").tensors()
         return data.to_float(x[:n]), y[:n]
+
+
+def _span(counts: Collection[int]) -> str:
+    """`3` or `1 to 3`."""
+    return " to ".join(str(c) for c in sorted({min(counts), max(counts)}))
